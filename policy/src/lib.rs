@@ -1,0 +1,10 @@
+//! The pure core of Sallyport: bytes and facts in, decisions and bytes out.
+//!
+//! Nothing here waits, opens a file, reads a clock or draws a random number; all of these come in as
+//! parameters. That is what lets the sidecar, the operator, the command line and the tests reach the same
+//! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
+
+pub mod json;
+pub mod name;
+pub mod principal;
+pub mod time;
