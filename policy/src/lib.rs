@@ -6,5 +6,6 @@
 
 pub mod json;
 pub mod name;
+pub mod pin;
 pub mod principal;
 pub mod time;
