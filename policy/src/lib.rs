@@ -6,6 +6,7 @@
 
 pub mod json;
 pub mod name;
+pub mod pin;
 pub mod principal;
 pub mod source;
 pub mod time;
