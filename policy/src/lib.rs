@@ -10,4 +10,5 @@ pub mod decide;
 pub mod json;
 pub mod name;
 pub mod principal;
+pub mod source;
 pub mod time;
