@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::condition::Scalar;
 use crate::condition::claim::{ClaimPath, ClaimPathError};
-use crate::condition::decimal::Decimal;
+use crate::json::Decimal;
 use crate::name::Issuer;
 use crate::principal::{Principal, ServiceAccount};
 use crate::source::{Literal, Subject};
@@ -26,7 +26,8 @@ impl IssuerContext {
         let stands_in = self.standalone.as_ref() == Some(actual);
         match named.or(first) {
             Some(wanted) => {
-                wanted == actual.as_str() || (stands_in && first.is_none_or(|first| first == wanted))
+                wanted == actual.as_str()
+                    || (stands_in && first.is_none_or(|first| first == wanted))
             }
             None => stands_in,
         }
@@ -71,7 +72,10 @@ impl ActiveSubject {
             && self.user_fits(principal)
             && (self.groups.is_empty() || !self.groups.is_disjoint(&principal.groups))
             && self.account_fits(principal)
-            && self.claims.iter().all(|(path, wanted)| has_claim(principal, path, wanted))
+            && self
+                .claims
+                .iter()
+                .all(|(path, wanted)| has_claim(principal, path, wanted))
     }
 
     /// A ServiceAccount is known by namespace and name alone: only the identity room sets it, from a token of
@@ -88,7 +92,10 @@ impl ActiveSubject {
     fn user_fits(&self, principal: &Principal) -> bool {
         self.users.is_empty()
             || self.users.contains(principal.subject.as_str())
-            || principal.email.as_ref().is_some_and(|email| self.users.contains(email))
+            || principal
+                .email
+                .as_ref()
+                .is_some_and(|email| self.users.contains(email))
     }
 
     fn account_fits(&self, principal: &Principal) -> bool {
@@ -101,10 +108,12 @@ impl ActiveSubject {
 }
 
 fn has_claim(principal: &Principal, path: &ClaimPath, wanted: &[Literal]) -> bool {
-    path.select(&principal.claims).into_iter().any(|value| match value.as_array() {
-        Some(items) => items.iter().any(|item| is_one_of(item, wanted)),
-        None => is_one_of(value, wanted),
-    })
+    path.select(&principal.claims)
+        .into_iter()
+        .any(|value| match value.as_array() {
+            Some(items) => items.iter().any(|item| is_one_of(item, wanted)),
+            None => is_one_of(value, wanted),
+        })
 }
 
 fn is_one_of(value: &serde_json::Value, wanted: &[Literal]) -> bool {

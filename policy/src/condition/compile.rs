@@ -6,8 +6,7 @@ use std::sync::Arc;
 use regex::RegexSetBuilder;
 
 use super::claim::ClaimPath;
-use super::decimal::Decimal;
-use super::test::{Order, Test, Values};
+use super::test::{Exact, Order, Test, Values};
 use super::within::{PlainPath, network};
 use super::{Operand, Predicate};
 use crate::json::path::Path;
@@ -19,7 +18,12 @@ const PATTERN_BYTES: usize = 1 << 20;
 const PATTERN_NESTING: u32 = 64;
 
 /// The hints that the protocol defines.
-const HINTS: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+const HINTS: [&str; 4] = [
+    "readOnlyHint",
+    "destructiveHint",
+    "idempotentHint",
+    "openWorldHint",
+];
 
 /// One mistake, with its place inside the part that was compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +88,10 @@ fn collect_all<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) 
 }
 
 fn is_negated(operator: Operator) -> bool {
-    matches!(operator, Operator::NotEquals | Operator::NotIn | Operator::NotMatches)
+    matches!(
+        operator,
+        Operator::NotEquals | Operator::NotIn | Operator::NotMatches
+    )
 }
 
 /// The condition for people: `$.limit LessThanOrEqual 1000`.
@@ -132,27 +139,44 @@ fn operator_name(operator: Operator) -> &'static str {
 }
 
 /// Law 12: whoever calls writes the headers, so they neither allow nor exempt.
-fn check_header_use(operand: Written<'_>, operator: Operator, effect: Effect, problems: &mut Vec<Problem>) {
+fn check_header_use(
+    operand: Written<'_>,
+    operator: Operator,
+    effect: Effect,
+    problems: &mut Vec<Problem>,
+) {
     let Written::Header(name) = operand else {
         return;
     };
     if effect == Effect::Allow {
-        problems.push(Problem::new("header", "another operand in an Allow", format!("`{name}`"))
-            .with_hint("a header proves nothing; use it in Deny or RequireApproval only"));
+        problems.push(
+            Problem::new("header", "another operand in an Allow", format!("`{name}`"))
+                .with_hint("a header proves nothing; use it in Deny or RequireApproval only"),
+        );
     }
     if is_negated(operator) || operator == Operator::DoesNotExist {
-        problems.push(Problem::new("operator", "a positive operator on a header", format!("`{}`", operator_name(operator)))
-            .with_hint("a caller could send the header to be exempt"));
+        problems.push(
+            Problem::new(
+                "operator",
+                "a positive operator on a header",
+                format!("`{}`", operator_name(operator)),
+            )
+            .with_hint("a caller could send the header to be exempt"),
+        );
     }
 }
 
 fn compile_operand(operand: Written<'_>) -> Result<Operand, Problem> {
     match operand {
-        Written::Argument(path) => Path::parse(path)
-            .map(Operand::Argument)
-            .map_err(|error| Problem::new("argument", "a path such as `$.limit`", error.to_string())),
+        Written::Argument(path) => Path::parse(path).map(Operand::Argument).map_err(|error| {
+            Problem::new("argument", "a path such as `$.limit`", error.to_string())
+        }),
         Written::Principal(path) => ClaimPath::parse(path).map(Operand::Principal).map_err(|_| {
-            Problem::new("principal", "a claim such as `department` or `realm_access.roles`", format!("`{path}`"))
+            Problem::new(
+                "principal",
+                "a claim such as `department` or `realm_access.roles`",
+                format!("`{path}`"),
+            )
         }),
         Written::Source(SourceFact::Address) => Ok(Operand::Address),
         Written::Tool(path) => hint_name(path).map(Operand::Hint),
@@ -171,10 +195,14 @@ fn hint_name(path: &str) -> Result<String, Problem> {
     if path.starts_with("annotations.") && HINTS.contains(&hint) {
         return Ok(hint.to_owned());
     }
-    let problem = Problem::new("tool", "`annotations.` and one of the four hints of a tool", format!("`{path}`"));
-    let near = HINTS.into_iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, hint).total_cmp(&strsim::jaro_winkler(b, hint))
-    });
+    let problem = Problem::new(
+        "tool",
+        "`annotations.` and one of the four hints of a tool",
+        format!("`{path}`"),
+    );
+    let near = HINTS
+        .into_iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, hint).total_cmp(&strsim::jaro_winkler(b, hint)));
     Err(match near {
         Some(near) => problem.with_hint(format!("did you mean `annotations.{near}`?")),
         None => problem,
@@ -185,8 +213,16 @@ fn compile_test(written: &Condition, is_address: bool) -> Result<Test, Vec<Probl
     let values = &written.values;
     let takes_none = matches!(written.operator, Operator::Exists | Operator::DoesNotExist);
     if takes_none != values.is_empty() {
-        let expected = if takes_none { "no values" } else { "at least one value" };
-        return Err(vec![Problem::new("values", expected, format!("{} values", values.len()))]);
+        let expected = if takes_none {
+            "no values"
+        } else {
+            "at least one value"
+        };
+        return Err(vec![Problem::new(
+            "values",
+            expected,
+            format!("{} values", values.len()),
+        )]);
     }
     if is_address {
         return address_test(written.operator, values);
@@ -233,7 +269,7 @@ fn one_of(values: &[Literal]) -> Result<Test, Vec<Problem>> {
             }
             Literal::Number(_) => {
                 if let Some(number) = collect(exact(index, value), &mut problems) {
-                    sorted.numbers.insert(number);
+                    sorted.numbers.push(number);
                 }
             }
         }
@@ -243,22 +279,38 @@ fn one_of(values: &[Literal]) -> Result<Test, Vec<Problem>> {
 }
 
 fn none_wrong(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
 }
 
-fn exact(index: usize, value: &Literal) -> Result<Decimal<'static>, Problem> {
-    let wrong = || Problem::new(&format!("values[{index}]"), "a number", format!("`{value}`"));
+fn exact(index: usize, value: &Literal) -> Result<Exact, Problem> {
+    let wrong = || {
+        Problem::new(
+            &format!("values[{index}]"),
+            "a number",
+            format!("`{value}`"),
+        )
+    };
     let Literal::Number(number) = value else {
         return Err(wrong());
     };
-    Decimal::parse(&number.to_string()).map(Decimal::into_owned).ok_or_else(wrong)
+    Exact::new(number.to_string()).ok_or_else(wrong)
 }
 
 fn order(order: Order, values: &[Literal]) -> Result<Test, Vec<Problem>> {
     let value = single(values).map_err(|_| {
-        vec![Problem::new("values", "one number", format!("{} values", values.len()))]
+        vec![Problem::new(
+            "values",
+            "one number",
+            format!("{} values", values.len()),
+        )]
     })?;
-    exact(0, value).map(|bound| Test::Order(order, bound)).map_err(|problem| vec![problem])
+    exact(0, value)
+        .map(|bound| Test::Order(order, bound))
+        .map_err(|problem| vec![problem])
 }
 
 fn texts(values: &[Literal]) -> Result<Vec<String>, Vec<Problem>> {
@@ -267,11 +319,13 @@ fn texts(values: &[Literal]) -> Result<Vec<String>, Vec<Problem>> {
     for (index, value) in values.iter().enumerate() {
         match value {
             Literal::Text(text) if !text.is_empty() => found.push(text.clone()),
-            Literal::Text(_) | Literal::Bool(_) | Literal::Number(_) => problems.push(Problem::new(
-                &format!("values[{index}]"),
-                "a text that is not empty",
-                format!("`{value}`"),
-            )),
+            Literal::Text(_) | Literal::Bool(_) | Literal::Number(_) => {
+                problems.push(Problem::new(
+                    &format!("values[{index}]"),
+                    "a text that is not empty",
+                    format!("`{value}`"),
+                ))
+            }
         }
     }
     none_wrong(problems)?;
@@ -285,16 +339,28 @@ fn pattern(values: &[Literal]) -> Result<Test, Vec<Problem>> {
         // One at a time, so that the mistake has its place.
         if let Err(error) = build(std::slice::from_ref(pattern)) {
             let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let reason = reason
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
             problems.push(
-                Problem::new(&format!("values[{index}]"), "a regular expression (RE2-like)", format!("`{pattern}`"))
-                    .with_hint(reason),
+                Problem::new(
+                    &format!("values[{index}]"),
+                    "a regular expression (RE2-like)",
+                    format!("`{pattern}`"),
+                )
+                .with_hint(reason),
             );
         }
     }
     none_wrong(problems)?;
     build(&patterns).map(Test::Pattern).map_err(|error| {
-        vec![Problem::new("values", "regular expressions that compile together", error.to_string())]
+        vec![Problem::new(
+            "values",
+            "regular expressions that compile together",
+            error.to_string(),
+        )]
     })
 }
 
@@ -332,7 +398,11 @@ fn address_test(operator: Operator, values: &[Literal]) -> Result<Test, Vec<Prob
     match operator {
         Operator::Exists => return Ok(Test::Present),
         Operator::DoesNotExist => return Ok(Test::Absent),
-        Operator::Within | Operator::Equals | Operator::NotEquals | Operator::In | Operator::NotIn => {}
+        Operator::Within
+        | Operator::Equals
+        | Operator::NotEquals
+        | Operator::In
+        | Operator::NotIn => {}
         Operator::Matches
         | Operator::NotMatches
         | Operator::StartsWith

@@ -5,7 +5,6 @@
 
 pub mod claim;
 mod compile;
-pub mod decimal;
 pub mod glob;
 pub mod scalar;
 mod test;
@@ -80,7 +79,9 @@ impl Predicate {
     pub fn member_names(&self) -> impl Iterator<Item = &str> {
         let path = match &self.operand {
             Operand::Argument(path) => Some(path),
-            Operand::Principal(_) | Operand::Address | Operand::Hint(_) | Operand::Header(_) => None,
+            Operand::Principal(_) | Operand::Address | Operand::Hint(_) | Operand::Header(_) => {
+                None
+            }
         };
         path.into_iter().flat_map(Path::member_names)
     }
@@ -108,7 +109,10 @@ impl Predicate {
             }
             Operand::Header(name) => {
                 let value = (facts.header)(name);
-                self.over(value.into_iter().map(|text| Scalar::Text(text.into())), reading)
+                self.over(
+                    value.into_iter().map(|text| Scalar::Text(text.into())),
+                    reading,
+                )
             }
         }
     }

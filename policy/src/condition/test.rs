@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use regex::RegexSet;
 
-use super::decimal::Decimal;
 use super::within::{PlainPath, canonical_address};
 use super::{Scalar, Truth};
+use crate::json::Decimal;
 
 /// The positive question of an operator; `Not*` is its negation.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) enum Test {
     Pattern(RegexSet),
     StartsWith(Vec<String>),
     EndsWith(Vec<String>),
-    Order(Order, Decimal<'static>),
+    Order(Order, Exact),
     Networks(Vec<IpNet>),
     Paths(Vec<PlainPath>),
 }
@@ -29,8 +29,24 @@ pub(super) enum Test {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     pub(super) texts: BTreeSet<String>,
-    pub(super) numbers: BTreeSet<Decimal<'static>>,
+    pub(super) numbers: Vec<Exact>,
     pub(super) flags: BTreeSet<bool>,
+}
+
+/// A number of a policy, kept as its lexeme and compared by exact value.
+#[derive(Clone, Debug)]
+pub(super) struct Exact(String);
+
+impl Exact {
+    /// None for a text that is no JSON number.
+    pub(super) fn new(lexeme: String) -> Option<Self> {
+        Decimal::parse(&lexeme)?;
+        Some(Self(lexeme))
+    }
+
+    fn compared_to(&self, number: &Decimal<'_>) -> Option<Ordering> {
+        Decimal::parse(&self.0).map(|own| own.cmp(number))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +69,18 @@ impl Test {
             Self::Absent => Truth::False,
             Self::OneOf(values) => values.hold(value),
             Self::Pattern(set) => on_text(value, |text| Truth::from(set.is_match(text))),
-            Self::StartsWith(prefixes) => {
-                on_text(value, |text| Truth::from(prefixes.iter().any(|p| text.starts_with(&**p))))
-            }
-            Self::EndsWith(suffixes) => {
-                on_text(value, |text| Truth::from(suffixes.iter().any(|s| text.ends_with(&**s))))
-            }
-            Self::Order(order, bound) => on_number(value, |number| Truth::from(order.holds(number.cmp(bound)))),
+            Self::StartsWith(prefixes) => on_text(value, |text| {
+                Truth::from(prefixes.iter().any(|p| text.starts_with(&**p)))
+            }),
+            Self::EndsWith(suffixes) => on_text(value, |text| {
+                Truth::from(suffixes.iter().any(|s| text.ends_with(&**s)))
+            }),
+            Self::Order(order, bound) => on_number(value, |number| {
+                let found = bound.compared_to(number).map(Ordering::reverse);
+                found.map_or(Truth::CannotBeEvaluated, |found| {
+                    Truth::from(order.holds(found))
+                })
+            }),
             Self::Networks(_) => on_text(value, |text| match text.parse() {
                 Ok(address) => self.of_address(address),
                 Err(_) => Truth::CannotBeEvaluated,
@@ -92,14 +113,19 @@ impl Test {
 impl Values {
     fn hold(&self, value: &Scalar<'_>) -> Truth {
         match value {
-            Scalar::Text(text) if !self.texts.is_empty() => Truth::from(self.texts.contains(&**text)),
+            Scalar::Text(text) if !self.texts.is_empty() => {
+                Truth::from(self.texts.contains(&**text))
+            }
             Scalar::Bool(flag) if !self.flags.is_empty() => Truth::from(self.flags.contains(flag)),
-            Scalar::Number(_) if !self.numbers.is_empty() => {
-                on_number(value, |number| Truth::from(self.numbers.contains(number)))
-            }
-            Scalar::Text(_) | Scalar::Bool(_) | Scalar::Number(_) | Scalar::Null | Scalar::Compound => {
-                Truth::CannotBeEvaluated
-            }
+            Scalar::Number(_) if !self.numbers.is_empty() => on_number(value, |number| {
+                let equal = |own: &Exact| own.compared_to(number) == Some(Ordering::Equal);
+                Truth::from(self.numbers.iter().any(equal))
+            }),
+            Scalar::Text(_)
+            | Scalar::Bool(_)
+            | Scalar::Number(_)
+            | Scalar::Null
+            | Scalar::Compound => Truth::CannotBeEvaluated,
         }
     }
 }
@@ -118,7 +144,9 @@ impl Order {
 fn on_text(value: &Scalar<'_>, judge: impl FnOnce(&str) -> Truth) -> Truth {
     match value {
         Scalar::Text(text) => judge(text),
-        Scalar::Bool(_) | Scalar::Number(_) | Scalar::Null | Scalar::Compound => Truth::CannotBeEvaluated,
+        Scalar::Bool(_) | Scalar::Number(_) | Scalar::Null | Scalar::Compound => {
+            Truth::CannotBeEvaluated
+        }
     }
 }
 
@@ -127,6 +155,8 @@ fn on_number(value: &Scalar<'_>, judge: impl FnOnce(&Decimal<'_>) -> Truth) -> T
         Scalar::Number(lexeme) => {
             Decimal::parse(lexeme).map_or(Truth::CannotBeEvaluated, |number| judge(&number))
         }
-        Scalar::Text(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Compound => Truth::CannotBeEvaluated,
+        Scalar::Text(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Compound => {
+            Truth::CannotBeEvaluated
+        }
     }
 }
