@@ -5,6 +5,8 @@
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
 pub mod json;
+pub mod mcp;
 pub mod name;
 pub mod principal;
+pub mod sse;
 pub mod time;
