@@ -5,6 +5,7 @@
 
 use super::message::{Body, Message};
 use super::revision::Revision;
+use crate::json::{Kind, Node};
 
 /// What is known besides the body.
 #[derive(Clone, Copy, Debug)]
@@ -55,5 +56,123 @@ pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Classifies a body that a client sent.
 pub fn classify(body: &Body<'_>, outside: Outside<'_>) -> Result<Classified, EraError> {
-    todo!()
+    match body {
+        Body::One(message) => one(message, outside),
+        Body::Batch(messages) => batch(messages, outside),
+    }
+}
+
+fn one(message: &Message<'_>, outside: Outside<'_>) -> Result<Classified, EraError> {
+    if let Some(version) = message.meta().and_then(|meta| meta.get(META_VERSION)) {
+        return modern(message, version, outside);
+    }
+    if message.method() == Some("initialize") {
+        return initialize(message, outside);
+    }
+    let revision = stated(outside)?;
+    if !revision.is_modern() {
+        return Ok(Classified::within(revision));
+    }
+    match message {
+        Message::Request(_) => Err(EraError::MetaMissing(META_VERSION)),
+        // The newest revision defines no metadata for what a client notifies.
+        Message::Notification(_) => Ok(Classified::within(revision)),
+        Message::Response(_) => Err(EraError::Response),
+    }
+}
+
+/// A body that says that it is modern is held to it.
+fn modern(
+    message: &Message<'_>,
+    version: Node<'_>,
+    outside: Outside<'_>,
+) -> Result<Classified, EraError> {
+    let body = version.as_str().ok_or(EraError::MetaMissing(META_VERSION))?;
+    if let Some(HttpVersion(header)) = outside.http {
+        let header = header.ok_or(EraError::HeaderMissing)?;
+        if header != body {
+            return Err(EraError::Mismatch {
+                header: header.to_owned(),
+                body: body.into_owned(),
+            });
+        }
+    }
+    let revision = Revision::parse(&body)
+        .filter(|known| known.is_modern())
+        .ok_or_else(|| EraError::Unsupported {
+            requested: body.into_owned(),
+        })?;
+    let capabilities = message.meta().and_then(|meta| meta.get(META_CAPABILITIES));
+    let declared = capabilities.is_some_and(|found| found.kind() == Kind::Object);
+    if matches!(message, Message::Request(_)) && !declared {
+        return Err(EraError::MetaMissing(META_CAPABILITIES));
+    }
+    Ok(Classified::within(revision))
+}
+
+fn initialize(message: &Message<'_>, outside: Outside<'_>) -> Result<Classified, EraError> {
+    let asked = message
+        .params()
+        .and_then(|params| params.get("protocolVersion"))
+        .and_then(Node::as_str)
+        .unwrap_or_default();
+    if let Some(HttpVersion(Some(header))) = outside.http {
+        if known(header)?.is_modern() {
+            return Err(EraError::Mismatch {
+                header: header.to_owned(),
+                body: asked.into_owned(),
+            });
+        }
+    }
+    // The server may agree on another; its answer decides.
+    let revision = Revision::parse(&asked)
+        .filter(|known| !known.is_modern())
+        .unwrap_or(Revision::NEWEST_LEGACY);
+    Ok(Classified {
+        revision,
+        opens_session: true,
+    })
+}
+
+fn batch(messages: &[Message<'_>], outside: Outside<'_>) -> Result<Classified, EraError> {
+    let claims_modern = |message: &Message<'_>| {
+        message
+            .meta()
+            .is_some_and(|meta| meta.get(META_VERSION).is_some())
+    };
+    let revision = stated(outside)?;
+    if !revision.batches() || messages.iter().any(claims_modern) {
+        return Err(EraError::Batch);
+    }
+    Ok(Classified::within(revision))
+}
+
+/// What header and session say about a body that says nothing. A modern header over a legacy session does not
+/// select the session's rules: it is held to its own.
+fn stated(outside: Outside<'_>) -> Result<Revision, EraError> {
+    let header = match outside.http {
+        Some(HttpVersion(Some(header))) => Some(known(header)?),
+        Some(HttpVersion(None)) | None => None,
+    };
+    Ok(match (header, outside.session) {
+        (Some(header), _) if header.is_modern() => header,
+        (_, Some(session)) => session,
+        (Some(header), None) => header,
+        (None, None) => Revision::UNSTATED,
+    })
+}
+
+fn known(header: &str) -> Result<Revision, EraError> {
+    Revision::parse(header).ok_or_else(|| EraError::Unsupported {
+        requested: header.to_owned(),
+    })
+}
+
+impl Classified {
+    const fn within(revision: Revision) -> Self {
+        Self {
+            revision,
+            opens_session: false,
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod method;
 pub mod progress;
 pub mod result;
 pub mod revision;
+mod twins;
 
 pub use call::{Call, Target};
 pub use message::{Body, Id, Message};

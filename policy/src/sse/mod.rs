@@ -3,7 +3,15 @@
 //! Events keep their `id`, `retry` and emptiness, since clients resume by them; an event that the stream's end
 //! cuts off is never completed (traps 32 and 33).
 
+mod parse;
+#[cfg(test)]
+mod tests;
+mod write;
+
 use bytes::Bytes;
+
+pub use parse::Parser;
+pub use write::comment;
 
 /// What a stream carries, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,31 +43,6 @@ pub enum SseError {
     Utf8(&'static str),
 }
 
-/// Reads a stream pushed in chunks of any size; holds at most one event.
-#[derive(Debug)]
-pub struct Parser {
-    limit: usize,
-}
-
-impl Parser {
-    /// `limit`: bytes of one event, its unfinished last line included.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        todo!()
-    }
-
-    /// Takes the next chunk and appends what it completes. After an error the parser takes nothing more.
-    pub fn push(&mut self, chunk: Bytes, items: &mut Vec<Item>) -> Result<(), SseError> {
-        todo!()
-    }
-
-    /// Whether the stream's end cut an event off.
-    #[must_use]
-    pub fn is_mid_event(&self) -> bool {
-        todo!()
-    }
-}
-
 impl Event {
     /// An event with data alone.
     #[must_use]
@@ -75,28 +58,4 @@ impl Event {
     pub fn name(&self) -> &str {
         self.event.as_deref().unwrap_or("message")
     }
-
-    /// The event's bytes in at most three parts, the data uncopied where it is one line.
-    #[must_use]
-    pub fn parts(self) -> [Bytes; 3] {
-        todo!()
-    }
-
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        todo!()
-    }
-}
-
-impl Item {
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        todo!()
-    }
-}
-
-/// A comment line, for keep-alive.
-#[must_use]
-pub fn comment(text: &str) -> Bytes {
-    todo!()
 }
