@@ -202,11 +202,7 @@ impl<'d> Params<'d> {
             .ok_or(invalid(field, "a string"))
     }
 
-    fn text_if(
-        self,
-        field: &'static str,
-        wanted: bool,
-    ) -> Result<Option<Cow<'d, str>>, CallError> {
+    fn text_if(self, field: &'static str, wanted: bool) -> Result<Option<Cow<'d, str>>, CallError> {
         if !wanted || self.member(field).is_none() {
             return Ok(None);
         }

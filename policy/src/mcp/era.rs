@@ -87,7 +87,9 @@ fn modern(
     version: Node<'_>,
     outside: Outside<'_>,
 ) -> Result<Classified, EraError> {
-    let body = version.as_str().ok_or(EraError::MetaMissing(META_VERSION))?;
+    let body = version
+        .as_str()
+        .ok_or(EraError::MetaMissing(META_VERSION))?;
     if let Some(HttpVersion(header)) = outside.http {
         let header = header.ok_or(EraError::HeaderMissing)?;
         if header != body {

@@ -1,15 +1,17 @@
-//! Rewriting of what tells a caller, or a server, what there is: lists, capabilities, versions, filters.
+//! Rewriting of lists: what a caller may not use is not told to it.
 //!
 //! All by splice: what stays, stays byte for byte, in its order; `nextCursor` is never touched, an empty page is
 //! legal (law 28).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
 use super::method::Surface;
 use super::revision::Revision;
-use crate::json::{Document, Node};
+use super::twins;
+use crate::json::{Kind, Node, Splice};
 
 /// One entry of a list.
 #[derive(Clone, Debug)]
@@ -38,118 +40,14 @@ pub struct Rewritten {
 pub enum ListError {
     #[error("the result has no array `{0}`")]
     NoItems(&'static str),
-    #[error("the server speaks `{0}`, which is unknown here")]
-    UnknownRevision(String),
-    #[error("the server speaks no revision that is known here")]
-    NoCommonRevision,
-    #[error("`{0}` is malformed")]
-    Malformed(&'static str),
-}
-
-/// What of the client's abilities the server may see. Everything else is taken out (law 1).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Features<'a> {
-    pub roots: bool,
-    pub sampling: bool,
-    pub elicitation: bool,
-    pub tasks: bool,
-    /// Extensions that we can police.
-    pub extensions: &'a [&'a str],
-}
-
-/// Items of a list result, for whoever only reads (pins, law 29); entries without a name are left out.
-pub fn items<'d>(result: Node<'d>, surface: Surface) -> Result<Vec<Listed<'d>>, ListError> {
-    todo!()
-}
-
-/// `nextCursor`, for whoever reads all pages.
-pub fn next_cursor<'d>(result: Node<'d>) -> Option<Cow<'d, str>> {
-    todo!()
-}
-
-/// Filters the list in `result` (a node of `document`) and, in the newest revision, makes it private and
-/// short-lived. `max_ttl_ms`: at most 30 000, less where a validity edge is near.
-pub fn filter(
-    document: &Document,
-    result: Node<'_>,
-    surface: Surface,
-    caching: Caching,
-    keep: impl FnMut(&Listed<'_>) -> bool,
-) -> Result<Rewritten, ListError> {
-    todo!()
 }
 
 /// How long a client may keep what it got.
 #[derive(Clone, Copy, Debug)]
 pub struct Caching {
     pub revision: Revision,
+    /// At most 30 000, less where a validity edge is near.
     pub max_ttl_ms: u64,
-}
-
-/// Any other cacheable result (`resources/read`, `server/discover`): private, short-lived. None: nothing to change.
-pub fn cap_caching(document: &Document, result: Node<'_>, caching: Caching) -> Option<Bytes> {
-    todo!()
-}
-
-/// The message with client capabilities (legacy `initialize`, every modern request) cut down. None: nothing to change.
-pub fn cut_client_capabilities(
-    document: &Document,
-    message: Node<'_>,
-    features: Features<'_>,
-) -> Option<Bytes> {
-    todo!()
-}
-
-/// What the server agreed to.
-#[derive(Clone, Debug)]
-pub struct Agreed {
-    pub revision: Revision,
-    pub bytes: Bytes,
-    pub capabilities: ServerCapabilities,
-}
-
-/// What a server advertises, as far as we act on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerCapabilities {
-    pub tools: bool,
-    pub tools_list_changed: bool,
-    pub prompts: bool,
-    pub prompts_list_changed: bool,
-    pub resources: bool,
-    pub resources_list_changed: bool,
-    pub resources_subscribe: bool,
-    pub completions: bool,
-    pub logging: bool,
-    pub tasks: bool,
-}
-
-/// The result of a legacy `initialize`: a known legacy revision, and only extensions that we can police.
-pub fn initialized(
-    document: &Document,
-    result: Node<'_>,
-    features: Features<'_>,
-) -> Result<Agreed, ListError> {
-    todo!()
-}
-
-/// The result of `server/discover`: versions and extensions that we know, private, short-lived. `revision` is the
-/// newest common modern one.
-pub fn discovered(
-    document: &Document,
-    result: Node<'_>,
-    features: Features<'_>,
-    caching: Caching,
-) -> Result<Agreed, ListError> {
-    todo!()
-}
-
-/// A `subscriptions/listen` request without the URIs and task ids that `keep` rejects. None: nothing to change.
-pub fn narrow_listen(
-    document: &Document,
-    message: Node<'_>,
-    keep: impl FnMut(Watched<'_>) -> bool,
-) -> Option<Bytes> {
-    todo!()
 }
 
 /// One entry of a listen filter.
@@ -158,3 +56,128 @@ pub enum Watched<'a> {
     Uri(&'a str),
     Task(&'a str),
 }
+
+/// Items of a list result, for whoever only reads (pins, law 29); entries without a name are left out.
+pub fn items(result: Node<'_>, surface: Surface) -> Result<Vec<Listed<'_>>, ListError> {
+    let array = array(result, surface)?;
+    Ok(array
+        .elements()
+        .filter_map(|node| listed(node, surface))
+        .collect())
+}
+
+/// `nextCursor`, for whoever reads all pages.
+#[must_use]
+pub fn next_cursor(result: Node<'_>) -> Option<Cow<'_, str>> {
+    result.get("nextCursor")?.as_str()
+}
+
+/// Filters the list in `result` and, in the newest revision, makes it private and short-lived.
+pub fn filter(
+    result: Node<'_>,
+    surface: Surface,
+    caching: Caching,
+    mut keep: impl FnMut(&Listed<'_>) -> bool,
+) -> Result<Rewritten, ListError> {
+    let array = array(result, surface)?;
+    let mut splice = Splice::new();
+    let mut seen = BTreeSet::new();
+    let mut hidden = Vec::new();
+    let mut malformed = 0;
+    let mut duplicates = Vec::new();
+    splice.retain_elements(array, |node| {
+        let Some(item) = listed(node, surface) else {
+            malformed += 1;
+            return false;
+        };
+        if !seen.insert(item.name.clone().into_owned()) {
+            duplicates.push(item.name.clone().into_owned());
+        }
+        let keeps = keep(&item);
+        if !keeps {
+            hidden.push(item.name.into_owned());
+        }
+        keeps
+    });
+    cap(&mut splice, result, caching);
+    Ok(Rewritten {
+        bytes: splice.apply(result.document()),
+        hidden,
+        malformed,
+        duplicates,
+    })
+}
+
+/// Any other cacheable result (`resources/read`): private, short-lived. None: nothing to change.
+#[must_use]
+pub fn cap_caching(result: Node<'_>, caching: Caching) -> Option<Bytes> {
+    let mut splice = Splice::new();
+    cap(&mut splice, result, caching);
+    applied(splice, result)
+}
+
+/// A `subscriptions/listen` request without the URIs and task ids that `keep` rejects. None: nothing to change.
+#[must_use]
+pub fn narrow_listen(
+    message: Node<'_>,
+    mut keep: impl FnMut(Watched<'_>) -> bool,
+) -> Option<Bytes> {
+    let filter = message.get("params")?.get("notifications")?;
+    let mut splice = Splice::new();
+    if let Some(uris) = filter.get("resourceSubscriptions") {
+        splice.retain_elements(uris, |uri| {
+            uri.as_str().is_some_and(|uri| keep(Watched::Uri(&uri)))
+        });
+    }
+    if let Some(ids) = filter.get("taskIds") {
+        splice.retain_elements(ids, |id| {
+            id.as_str().is_some_and(|id| keep(Watched::Task(&id)))
+        });
+    }
+    applied(splice, message)
+}
+
+/// Law 28. What is not a number of milliseconds counts as stale at once.
+pub(super) fn cap(splice: &mut Splice, result: Node<'_>, caching: Caching) {
+    if !caching.revision.is_modern() {
+        return;
+    }
+    let ttl = result.get("ttlMs").and_then(Node::as_i64);
+    let ttl = ttl.and_then(|ttl| u64::try_from(ttl).ok());
+    if ttl.is_none_or(|ttl| ttl > caching.max_ttl_ms) {
+        let ttl = ttl.unwrap_or(0).min(caching.max_ttl_ms);
+        splice.set_member(result, "ttlMs", ttl.to_string());
+    }
+    let scope = result.get("cacheScope");
+    if !scope.is_some_and(|scope| scope.is_text("private")) {
+        splice.set_member(result, "cacheScope", r#""private""#);
+    }
+}
+
+pub(super) fn applied(splice: Splice, inside: Node<'_>) -> Option<Bytes> {
+    (!splice.is_empty()).then(|| splice.apply(inside.document()))
+}
+
+fn array(result: Node<'_>, surface: Surface) -> Result<Node<'_>, ListError> {
+    result
+        .get(surface.member())
+        .filter(|found| found.kind() == Kind::Array)
+        .ok_or(ListError::NoItems(surface.member()))
+}
+
+/// None for what cannot be named for certain.
+fn listed(node: Node<'_>, surface: Surface) -> Option<Listed<'_>> {
+    if twins::in_item(node) {
+        return None;
+    }
+    let name = node.get(surface.key())?.as_str()?;
+    Some(Listed {
+        surface,
+        name,
+        node,
+    })
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -311,8 +311,7 @@ fn called<'d>(
         check_params(params)?;
     }
     let known = Method::named(&method).map(|line| line.kind);
-    let is_notice =
-        known == Some(MethodKind::Notification) || method.starts_with("notifications/");
+    let is_notice = known == Some(MethodKind::Notification) || method.starts_with("notifications/");
     match (id_node, id) {
         (Some(_), _) if is_notice => Err(Fault::NotificationWithId(method.into_owned())),
         (Some(_), None) => Err(Fault::Id),

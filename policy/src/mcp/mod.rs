@@ -3,9 +3,11 @@
 //! Everything is pure. What may be said at all is one table ([`method`]); what a message says is read once
 //! ([`message`], [`call`]); what we say ourselves is made in one place ([`answer`]).
 
+pub mod agreement;
 pub mod answer;
 pub mod call;
 pub mod era;
+pub mod header_schema;
 pub mod headers;
 pub mod list;
 pub mod message;

@@ -89,7 +89,10 @@ impl Parser {
     }
 
     fn check_size(&self, more: usize) -> Result<(), SseError> {
-        let total = self.size.saturating_add(self.cut.len()).saturating_add(more);
+        let total = self
+            .size
+            .saturating_add(self.cut.len())
+            .saturating_add(more);
         if total > self.limit {
             return Err(SseError::TooLarge { limit: self.limit });
         }

@@ -40,22 +40,58 @@ fn trap_32_the_grammar_of_a_stream() {
         ("LF", b"data: a\n\n", vec![Item::Event(data("a"))]),
         ("CR", b"data: a\r\r", vec![Item::Event(data("a"))]),
         ("CRLF", b"data: a\r\n\r\n", vec![Item::Event(data("a"))]),
-        ("mixed ends", b"data: a\r\ndata: b\n\r", vec![Item::Event(data("a\nb"))]),
-        ("a mark at the start", b"\xEF\xBB\xBFdata: a\n\n", vec![Item::Event(data("a"))]),
-        ("no space after the colon", b"data:a\n\n", vec![Item::Event(data("a"))]),
-        ("only one space goes", b"data:  a\n\n", vec![Item::Event(data(" a"))]),
-        ("data without a colon", b"data\n\n", vec![Item::Event(data(""))]),
-        ("two empty lines of data", b"data\ndata\n\n", vec![Item::Event(data("\n"))]),
-        ("data over lines", b"data: {\ndata: }\n\n", vec![Item::Event(data("{\n}"))]),
+        (
+            "mixed ends",
+            b"data: a\r\ndata: b\n\r",
+            vec![Item::Event(data("a\nb"))],
+        ),
+        (
+            "a mark at the start",
+            b"\xEF\xBB\xBFdata: a\n\n",
+            vec![Item::Event(data("a"))],
+        ),
+        (
+            "no space after the colon",
+            b"data:a\n\n",
+            vec![Item::Event(data("a"))],
+        ),
+        (
+            "only one space goes",
+            b"data:  a\n\n",
+            vec![Item::Event(data(" a"))],
+        ),
+        (
+            "data without a colon",
+            b"data\n\n",
+            vec![Item::Event(data(""))],
+        ),
+        (
+            "two empty lines of data",
+            b"data\ndata\n\n",
+            vec![Item::Event(data("\n"))],
+        ),
+        (
+            "data over lines",
+            b"data: {\ndata: }\n\n",
+            vec![Item::Event(data("{\n}"))],
+        ),
         ("a comment", b": ping\n\n", vec![comment_item(" ping")]),
-        ("a comment inside an event", b"data: a\n:x\n\n", vec![comment_item("x"), Item::Event(data("a"))]),
+        (
+            "a comment inside an event",
+            b"data: a\n:x\n\n",
+            vec![comment_item("x"), Item::Event(data("a"))],
+        ),
         ("an id with NUL is ignored", b"id: a\0b\n\n", vec![]),
         ("an empty id resets", b"id\n\n", vec![Item::Event(id(""))]),
         ("a retry that is no number", b"retry: 5s\n\n", vec![]),
         ("an unknown field", b"secret: a\n\n", vec![]),
         ("blank lines alone", b"\n\n\r\n\r\n", vec![]),
         ("an unfinished event", b"data: a\n", vec![]),
-        ("an unfinished line", b"data: a\n\ndata: b", vec![Item::Event(data("a"))]),
+        (
+            "an unfinished line",
+            b"data: a\n\ndata: b",
+            vec![Item::Event(data("a"))],
+        ),
         ("fields are case-sensitive", b"Data: a\n\n", vec![]),
     ];
     for (name, stream, expected) in table {
@@ -98,7 +134,12 @@ fn trap_32_an_event_that_the_end_cuts_off_is_told_and_never_completed() {
 fn an_event_larger_than_the_limit_ends_the_stream_and_comments_do_not_count() {
     let (items, error) = read_in(&[b":0123456789\n:0123456789\ndata: 0123\n\n"], 12);
     assert_eq!((items.len(), error), (3, None));
-    for stream in ["data: 0123456", "data: 0\ndata: 1\n", ":012345678901", "x: 0123456789\n"] {
+    for stream in [
+        "data: 0123456",
+        "data: 0\ndata: 1\n",
+        ":012345678901",
+        "x: 0123456789\n",
+    ] {
         let (_, error) = read_in(&[stream.as_bytes(), b"\n\n"], 12);
         assert_eq!(error, Some(SseError::TooLarge { limit: 12 }), "{stream:?}");
     }
@@ -108,8 +149,16 @@ fn an_event_larger_than_the_limit_ends_the_stream_and_comments_do_not_count() {
 fn after_an_error_nothing_more_is_read() {
     let mut parser = Parser::new(4);
     let mut items = Vec::new();
-    assert!(parser.push(Bytes::from("data: too long"), &mut items).is_err());
-    assert!(parser.push(Bytes::from("\n\nid:1\n\n"), &mut items).is_err());
+    assert!(
+        parser
+            .push(Bytes::from("data: too long"), &mut items)
+            .is_err()
+    );
+    assert!(
+        parser
+            .push(Bytes::from("\n\nid:1\n\n"), &mut items)
+            .is_err()
+    );
     assert!(items.is_empty());
 }
 
