@@ -201,7 +201,3 @@ impl ServerCapabilities {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "agreement_tests.rs"]
-mod tests;

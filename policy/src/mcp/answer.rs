@@ -5,13 +5,12 @@
 
 use bytes::Bytes;
 
-use super::call::{Call, CallError};
-use super::era::EraError;
-use super::headers::HeaderError;
-use super::message::{Id, MessageError};
-use super::method::Method;
+use serde_json::{Map, Value, json};
+
+use super::call::Call;
+use super::message::Id;
+use super::method::{Judged, Method, Surface};
 use super::revision::Revision;
-use crate::json::JsonError;
 
 /// An answer ready to send. On SSE only the body counts; on 2024-11-05 the POST says 202 and the body goes out as an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub struct Reply {
 /// Whom and what an answer answers.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
-    pub id: Option<&'a Id>,
+    pub id: &'a Id,
     pub revision: Revision,
     pub method: &'static Method,
     /// The tool, prompt or URI that was asked for.
@@ -90,37 +89,6 @@ pub enum Upstream {
     TooLarge,
 }
 
-/// What is wrong before there is a call; told without asking policy.
-#[derive(Clone, Debug)]
-pub enum Malformed<'a> {
-    Json(&'a JsonError),
-    Message(&'a MessageError),
-    Era {
-        error: &'a EraError,
-        id: Option<&'a Id>,
-    },
-    Header {
-        error: &'a HeaderError,
-        id: Option<&'a Id>,
-    },
-    Call {
-        error: &'a CallError,
-        id: Option<&'a Id>,
-        revision: Revision,
-    },
-    TooLarge {
-        limit: usize,
-    },
-    MediaType,
-    NotAcceptable,
-    Origin,
-    Host,
-    /// Unknown or another's session.
-    Session,
-    /// A session id is needed and missing.
-    NoSession,
-}
-
 /// JSON-RPC codes of our own lie outside -32768..-32000 (1.2).
 pub mod code {
     pub const PARSE: i64 = -32700;
@@ -149,31 +117,325 @@ pub mod mark {
 
 impl<'a> Asked<'a> {
     /// None for a notification, which has no answer.
+    #[must_use]
     pub fn by(call: &'a Call<'_>) -> Option<Self> {
-        todo!()
+        Some(Self {
+            id: call.id.as_ref()?,
+            revision: call.revision,
+            method: call.method,
+            name: call.name(),
+        })
+    }
+
+    fn is_tool(&self) -> bool {
+        self.method.judged == Judged::Tool
+    }
+
+    fn is_modern(&self) -> bool {
+        self.revision.is_modern()
+    }
+
+    /// A result, complete in the newest revision's sense.
+    fn result(&self, mut members: Map<String, Value>) -> Reply {
+        if self.is_modern() {
+            members
+                .entry("resultType")
+                .or_insert_with(|| "complete".into());
+        }
+        let result = Value::Object(members);
+        let id = self.id.to_json();
+        Reply::ok(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
+        ))
+    }
+
+    /// A tool's own kind of failure: the one answer that every client shows to its model.
+    fn tool_error(&self, text: &str, marks: Value) -> Reply {
+        self.result(members(json!({
+            "content": [{ "type": "text", "text": text }],
+            "isError": true,
+            "_meta": marks,
+        })))
+    }
+
+    fn error(&self, code: i64, message: &str, data: Option<Value>) -> Reply {
+        Reply::ok(error_body(Some(self.id), code, message, data))
+    }
+
+    /// For what has no answer of its own shape: a tool's failure for tools, an error for all else.
+    fn failure(&self, code: i64, text: &str, marks: Value) -> Reply {
+        if self.is_tool() {
+            self.tool_error(text, marks)
+        } else {
+            self.error(code, text, Some(marks))
+        }
+    }
+}
+
+impl Reply {
+    pub(super) fn ok(body: String) -> Self {
+        Self::with_status(200, body)
+    }
+
+    pub(super) fn with_status(http_status: u16, body: String) -> Self {
+        Self {
+            http_status,
+            body: Bytes::from(body),
+            retry_after: None,
+        }
     }
 }
 
 /// The answer to a request.
 #[must_use]
 pub fn reply(asked: &Asked<'_>, answer: &Answer<'_>) -> Reply {
-    todo!()
+    match answer {
+        Answer::Denied {
+            reason,
+            message,
+            visible: true,
+        } => denied(asked, reason, *message),
+        Answer::Denied { visible: false, .. } => absent(asked, None),
+        Answer::Limited {
+            reason,
+            retry_after_secs,
+        } => limited(asked, reason, *retry_after_secs),
+        Answer::Pending {
+            request,
+            expires_at,
+            state,
+        } => pending(asked, request, expires_at, *state),
+        Answer::Unapproved {
+            request,
+            why,
+            reason,
+        } => unapproved(asked, request, *why, *reason),
+        Answer::Withheld { reason, ran } => withheld(asked, reason, *ran),
+        Answer::Upstream { why } => upstream(asked, *why),
+        Answer::Unavailable { reason } => {
+            let text = format!("The guard cannot decide now ({reason}); nothing was done");
+            asked.failure(code::INTERNAL, &text, denied_mark(reason, None))
+        }
+        Answer::AskedTooMuch { method } => {
+            let text = format!("The server asked for `{method}`, which is not allowed here");
+            asked.failure(code::DENIED, &text, denied_mark("server_request", None))
+        }
+    }
 }
 
-/// The answer to what is no call.
-#[must_use]
-pub fn malformed(what: &Malformed<'_>) -> Reply {
-    todo!()
+fn denied(asked: &Asked<'_>, reason: &str, message: Option<&str>) -> Reply {
+    let mark = denied_mark(reason, message);
+    match asked.method.judged {
+        Judged::Tool => {
+            let text = match message {
+                Some(message) => format!("Denied by policy: {message}"),
+                None => format!("Denied by policy ({reason})"),
+            };
+            asked.tool_error(&text, mark)
+        }
+        // Refusing the first message of a session with a status makes clients look for an older transport.
+        Judged::Open => asked.error(code::DENIED, "Denied by policy", Some(mark)),
+        Judged::List(_)
+        | Judged::Prompt
+        | Judged::Resource
+        | Judged::Completion
+        | Judged::Listen
+        | Judged::Task
+        | Judged::Rule
+        | Judged::As(_)
+        | Judged::Relayed => absent(asked, Some(mark)),
+    }
 }
 
-/// A notification that is not accepted: an HTTP error with an id-less body.
-#[must_use]
-pub fn blocked_notification(reason: &str) -> Reply {
-    todo!()
+/// What the server itself would say of what it does not have; without a mark it is not to be told from that.
+fn absent(asked: &Asked<'_>, mark: Option<Value>) -> Reply {
+    let name = asked.name;
+    let not_found = |message: &str, mark| asked.error(code::INVALID_PARAMS, message, mark);
+    match asked.method.judged {
+        Judged::Tool => not_found(&format!("Unknown tool: {name}"), mark),
+        Judged::Prompt => not_found(&format!("Unknown prompt: {name}"), mark),
+        Judged::Task => not_found("Task not found", mark),
+        Judged::Resource => resource_not_found(asked, mark),
+        Judged::List(surface) => empty_list(asked, surface, mark),
+        Judged::Completion => {
+            let mut result = members(json!({ "completion": { "values": [] } }));
+            result.extend(mark.map(|mark| ("_meta".to_owned(), mark)));
+            asked.result(result)
+        }
+        Judged::Open | Judged::Listen | Judged::Rule | Judged::As(_) | Judged::Relayed => {
+            method_not_found(asked.id, asked.revision, mark)
+        }
+    }
+}
+
+/// A status of 404 ends the session of a legacy client, so only the newest revision gets it.
+pub(super) fn method_not_found(id: &Id, revision: Revision, mark: Option<Value>) -> Reply {
+    let status = if revision.is_modern() { 404 } else { 200 };
+    let body = error_body(Some(id), code::METHOD_NOT_FOUND, "Method not found", mark);
+    Reply::with_status(status, body)
+}
+
+fn resource_not_found(asked: &Asked<'_>, mark: Option<Value>) -> Reply {
+    let code = if asked.is_modern() {
+        code::INVALID_PARAMS
+    } else {
+        code::RESOURCE_NOT_FOUND_LEGACY
+    };
+    let mut data = members(json!({ "uri": asked.name }));
+    data.extend(mark.map(members).unwrap_or_default());
+    asked.error(code, "Resource not found", Some(Value::Object(data)))
+}
+
+fn empty_list(asked: &Asked<'_>, surface: Surface, mark: Option<Value>) -> Reply {
+    let mut result = Map::new();
+    result.insert(surface.member().to_owned(), json!([]));
+    result.extend(mark.map(|mark| ("_meta".to_owned(), mark)));
+    if asked.is_modern() {
+        result.extend(members(json!({ "ttlMs": 0, "cacheScope": "private" })));
+    }
+    asked.result(result)
+}
+
+fn limited(asked: &Asked<'_>, reason: &str, seconds: u64) -> Reply {
+    let text = format!("Too many calls ({reason}); try again in {seconds} s");
+    let marks = json!({ mark::DENIED: { "reason": reason }, mark::RETRY_AFTER: seconds });
+    if asked.is_tool() {
+        return asked.tool_error(&text, marks);
+    }
+    Reply {
+        http_status: 429,
+        retry_after: Some(seconds),
+        ..asked.error(code::LIMITED, &text, Some(marks))
+    }
+}
+
+fn pending(asked: &Asked<'_>, request: &str, expires_at: &str, state: Option<&str>) -> Reply {
+    let approval = json!({ "id": request, "status": "pending", "expiresAt": expires_at });
+    let marks = json!({ mark::APPROVAL: approval });
+    if let (Some(state), true) = (state, asked.is_modern() && asked.method.may_ask_back()) {
+        return asked.result(members(json!({
+            "resultType": "input_required",
+            "requestState": state,
+            "_meta": marks,
+        })));
+    }
+    let text = format!(
+        "Approval {request} is pending and nothing was done yet. Once it is approved, repeat the same call with \
+         the same arguments, before {expires_at}"
+    );
+    asked.failure(code::PENDING, &text, marks)
+}
+
+fn unapproved(asked: &Asked<'_>, request: &str, why: Unapproved, reason: Option<&str>) -> Reply {
+    let (status, what) = why.told();
+    let text = match reason {
+        Some(reason) => format!("Approval {request}: {what}. Reason given: {reason}"),
+        None => format!("Approval {request}: {what}"),
+    };
+    let marks = json!({ mark::APPROVAL: { "id": request, "status": status, "reason": reason } });
+    asked.failure(code::UNAPPROVED, &text, marks)
+}
+
+impl Unapproved {
+    /// The stable code, and the words for people and models.
+    const fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Denied => ("denied", "an approver denied it; nothing was done"),
+            Self::Expired => ("expired", "nobody decided in time; nothing was done"),
+            Self::Withdrawn => ("withdrawn", "it was withdrawn; nothing was done"),
+            Self::Revoked => (
+                "revoked",
+                "it was revoked; what had begun may have taken effect",
+            ),
+            Self::Used => (
+                "used",
+                "it was used by an identical call, which ran once; it does not run again",
+            ),
+            Self::UsedOutcomeUnknown => (
+                "used_outcome_unknown",
+                "it was used, and whether the call took effect is unknown; check before asking again",
+            ),
+            Self::TooManyPending => (
+                "too_many_pending",
+                "too many requests are pending; nothing was done, wait for one to be decided",
+            ),
+        }
+    }
+}
+
+fn withheld(asked: &Asked<'_>, reason: &str, ran: bool) -> Reply {
+    let text = if ran {
+        format!(
+            "The call was executed, and its answer is withheld ({reason}). Do not repeat it blindly"
+        )
+    } else {
+        format!("The answer is withheld ({reason}); the call was not executed")
+    };
+    let marks = json!({ mark::DENIED: { "reason": reason, "withheld": true, "executed": ran } });
+    asked.failure(code::WITHHELD, &text, marks)
+}
+
+fn upstream(asked: &Asked<'_>, why: Upstream) -> Reply {
+    let (status, text) = match why {
+        Upstream::Unreachable => (502, "The server cannot be reached"),
+        Upstream::TimedOut => (
+            504,
+            "The server did not answer in time; the call may have been executed",
+        ),
+        Upstream::Malformed => (
+            502,
+            "The server's answer cannot be read; the call may have been executed",
+        ),
+        Upstream::TooLarge => (
+            502,
+            "The server's answer is too large; the call may have been executed",
+        ),
+    };
+    Reply {
+        http_status: status,
+        ..asked.error(code::INTERNAL, text, None)
+    }
 }
 
 /// The error that a server hears when it asks the client for what is not allowed (legacy).
 #[must_use]
 pub fn to_server(id: &Id, method: &str) -> Bytes {
-    todo!()
+    let text = format!("Method not found: `{method}` is not allowed here");
+    let mark = denied_mark("server_request", None);
+    Bytes::from(error_body(
+        Some(id),
+        code::METHOD_NOT_FOUND,
+        &text,
+        Some(mark),
+    ))
+}
+
+pub(super) fn denied_mark(reason: &str, message: Option<&str>) -> Value {
+    let mut denied = members(json!({ "reason": reason }));
+    denied.extend(message.map(|message| ("message".to_owned(), message.into())));
+    json!({ mark::DENIED: denied })
+}
+
+/// An error without an id has no `id` member: the newest schema knows no null there, older ones tolerate it.
+pub(super) fn error_body(id: Option<&Id>, code: i64, message: &str, data: Option<Value>) -> String {
+    let mut error = members(json!({ "code": code, "message": message }));
+    error.extend(data.map(|data| ("data".to_owned(), data)));
+    let error = Value::Object(error);
+    match id {
+        Some(id) => format!(
+            r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#,
+            id.to_json()
+        ),
+        None => format!(r#"{{"jsonrpc":"2.0","error":{error}}}"#),
+    }
+}
+
+/// The members of what `json!` made from braces.
+fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
+    }
 }

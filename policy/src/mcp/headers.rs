@@ -284,7 +284,3 @@ fn shown(lower_case: &str) -> String {
         .collect::<Vec<_>>()
         .join("-")
 }
-
-#[cfg(test)]
-#[path = "headers_tests.rs"]
-mod tests;

@@ -177,7 +177,3 @@ fn listed(node: Node<'_>, surface: Surface) -> Option<Listed<'_>> {
         node,
     })
 }
-
-#[cfg(test)]
-#[path = "list_tests.rs"]
-mod tests;

@@ -13,6 +13,7 @@ pub mod list;
 pub mod message;
 pub mod method;
 pub mod progress;
+pub mod refusal;
 pub mod result;
 pub mod revision;
 mod twins;

@@ -221,7 +221,3 @@ pub fn is_tool_error(result: Node<'_>) -> bool {
 pub fn subscription(holder: Node<'_>) -> Option<Id> {
     Id::of(holder.get("_meta")?.get(META_SUBSCRIPTION)?)
 }
-
-#[cfg(test)]
-#[path = "result_tests.rs"]
-mod tests;
