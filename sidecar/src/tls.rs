@@ -37,7 +37,9 @@ pub enum TlsError {
     NoKey { path: PathBuf },
     #[error("certificate and private key do not fit together: {0}")]
     Mismatch(rustls::Error),
-    #[error("no trusted certificate was found on this machine; install CA certificates or name a CA file")]
+    #[error(
+        "no trusted certificate was found on this machine; install CA certificates or name a CA file"
+    )]
     NoSystemTrust,
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
@@ -116,7 +118,9 @@ impl ListenerTls {
     /// Reads the files; without a usable pair there is no listener.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let provider = provider();
-        let resolver = Arc::new(Resolver(ArcSwap::from_pointee(Pair::read(&files, &provider)?)));
+        let resolver = Arc::new(Resolver(ArcSwap::from_pointee(Pair::read(
+            &files, &provider,
+        )?)));
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
@@ -158,7 +162,9 @@ impl ListenerTls {
             match self.reload() {
                 Ok(Reload::Unchanged) => {}
                 Ok(Reload::Swapped) => tracing::info!("the listener's certificate was replaced"),
-                Err(error) => tracing::warn!(%error, "the new certificate is not usable; the last good one stays"),
+                Err(error) => {
+                    tracing::warn!(%error, "the new certificate is not usable; the last good one stays")
+                }
             }
         }
     }
@@ -166,7 +172,9 @@ impl ListenerTls {
     /// The folders are watched, not the files: a mounted Secret changes by the rename of a link beside them.
     fn watcher(&self, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
         let signal = Arc::clone(changed);
-        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| signal.notify_one());
+        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
+            signal.notify_one()
+        });
         let mut watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "files are polled, not watched"))
             .ok()?;
@@ -245,7 +253,11 @@ fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, 
     };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.map_err(|_| none())?;
-    if chain.is_empty() { Err(none()) } else { Ok(chain) }
+    if chain.is_empty() {
+        Err(none())
+    } else {
+        Ok(chain)
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -125,7 +125,10 @@ impl ProtectedResource {
     pub fn insufficient_scope(&self, scopes: &[String]) -> Challenge {
         let mut parts = Parts::default();
         parts.push("error", "insufficient_scope");
-        parts.push("error_description", "the token lacks a scope that this call needs");
+        parts.push(
+            "error_description",
+            "the token lacks a scope that this call needs",
+        );
         parts.push_scopes(&demanded(scopes));
         parts.push("resource_metadata", &self.metadata_url);
         parts.challenge(StatusCode::FORBIDDEN)
@@ -194,7 +197,12 @@ fn quotable(value: &str) -> Cow<'_, str> {
     if value.chars().all(allowed) {
         return Cow::Borrowed(value);
     }
-    Cow::Owned(value.chars().map(|c| if allowed(c) { c } else { '?' }).collect())
+    Cow::Owned(
+        value
+            .chars()
+            .map(|c| if allowed(c) { c } else { '?' })
+            .collect(),
+    )
 }
 
 /// Scheme and authority of a resource URL, and its path as RFC 9728 section 3.1 inserts it: a lone `/` counts as none.
@@ -245,10 +253,26 @@ mod tests {
     #[test]
     fn the_metadata_document_stands_where_rfc_9728_puts_it() {
         let rows = [
-            ("with a path", "https://h.example/public/mcp", "https://h.example/.well-known/oauth-protected-resource/public/mcp"),
-            ("without a path", "https://h.example", "https://h.example/.well-known/oauth-protected-resource"),
-            ("a lone slash is no path", "https://h.example/", "https://h.example/.well-known/oauth-protected-resource"),
-            ("a port stays", "http://127.0.0.1:8080/mcp", "http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp"),
+            (
+                "with a path",
+                "https://h.example/public/mcp",
+                "https://h.example/.well-known/oauth-protected-resource/public/mcp",
+            ),
+            (
+                "without a path",
+                "https://h.example",
+                "https://h.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "a lone slash is no path",
+                "https://h.example/",
+                "https://h.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "a port stays",
+                "http://127.0.0.1:8080/mcp",
+                "http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
+            ),
         ];
         for (name, url, expected) in rows {
             assert_eq!(resource(url).metadata_url(), expected, "{name}");
@@ -275,8 +299,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_resource_is_refused() {
-        for url in ["/mcp", "h.example/mcp", "ftp://h/mcp", "https://h/mcp#x", "https://h/mcp?a=b", "https://u:p@h/mcp", ""] {
-            assert!(ProtectedResource::new(url, &ResourceFacts::default()).is_err(), "`{url}`");
+        for url in [
+            "/mcp",
+            "h.example/mcp",
+            "ftp://h/mcp",
+            "https://h/mcp#x",
+            "https://h/mcp?a=b",
+            "https://u:p@h/mcp",
+            "",
+        ] {
+            assert!(
+                ProtectedResource::new(url, &ResourceFacts::default()).is_err(),
+                "`{url}`"
+            );
         }
     }
 
@@ -297,7 +332,9 @@ mod tests {
     fn with_a_bad_token_the_challenge_says_what_is_wrong() {
         let challenge = resource("https://h.example/mcp").unauthorized(&TokenError::Expired);
         assert_eq!(challenge.status, 401);
-        assert!(text(&challenge).starts_with(r#"Bearer error="invalid_token", error_description="the token has expired", "#));
+        assert!(text(&challenge).starts_with(
+            r#"Bearer error="invalid_token", error_description="the token has expired", "#
+        ));
         let plain = Challenge::without_resource(&TokenError::Missing);
         assert_eq!(text(&plain), "Bearer");
     }

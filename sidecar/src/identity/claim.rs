@@ -15,7 +15,9 @@ pub struct ClaimPath {
 
 /// What is wrong with a claim path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a path of claims; expected names joined by dots, or `['name']` where a name has dots")]
+#[error(
+    "`{0}` is not a path of claims; expected names joined by dots, or `['name']` where a name has dots"
+)]
 pub struct NotAClaimPath(String);
 
 impl ClaimPath {
@@ -73,7 +75,9 @@ fn split(text: &str) -> Option<Vec<String>> {
         if after.is_empty() {
             return Some(members);
         }
-        rest = after.strip_prefix('.').or_else(|| after.starts_with("['").then_some(after))?;
+        rest = after
+            .strip_prefix('.')
+            .or_else(|| after.starts_with("['").then_some(after))?;
     }
 }
 
@@ -101,9 +105,21 @@ mod tests {
         let rows = [
             ("a top claim", "sub", Some(json!("ada"))),
             ("a nested claim", "realm_access.roles", Some(json!(["a"]))),
-            ("a quoted name, then a plain one", "['kubernetes.io'].namespace", Some(json!("shop"))),
-            ("two quoted names", "['kubernetes.io']['namespace']", Some(json!("shop"))),
-            ("a name that is a URL", "https://example.com/groups", Some(json!(["b"]))),
+            (
+                "a quoted name, then a plain one",
+                "['kubernetes.io'].namespace",
+                Some(json!("shop")),
+            ),
+            (
+                "two quoted names",
+                "['kubernetes.io']['namespace']",
+                Some(json!("shop")),
+            ),
+            (
+                "a name that is a URL",
+                "https://example.com/groups",
+                Some(json!(["b"])),
+            ),
             ("null counts as absent", "gone", None),
             ("a dotted name is never taken for a path", "a.b", None),
             ("through a text there is no way", "sub.x", None),
@@ -116,7 +132,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["", ".", "a.", ".a", "a..b", "['a'", "['']", "a]b", "a['b']c", "'a'"] {
+        for text in [
+            "", ".", "a.", ".a", "a..b", "['a'", "['']", "a]b", "a['b']c", "'a'",
+        ] {
             assert!(text.parse::<ClaimPath>().is_err(), "`{text}`");
         }
     }

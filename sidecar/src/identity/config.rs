@@ -6,7 +6,9 @@ use http::Uri;
 use sallyport_policy::name::{GatewayName, Issuer, Subject};
 
 use super::claim::{ClaimPath, NotAClaimPath};
+use super::fetch::Fetcher;
 use super::jwks::{Algorithm, JwkSet};
+use super::keys::discovery_addresses;
 
 /// Everything the identity room needs to know of a gateway.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,13 +78,15 @@ pub enum ConfigError {
     NoAudience(Issuer),
     #[error("issuer `{0}` allows no algorithm; list at least one")]
     NoAlgorithm(Issuer),
-    #[error("the keys of issuer `{issuer}` would be fetched from `{address}`; expected an https address")]
+    #[error(
+        "the keys of issuer `{issuer}` would be fetched from `{address}`; expected an https address"
+    )]
     Insecure { issuer: Issuer, address: String },
     #[error("`{address}` of issuer `{issuer}` is not an address: {why}")]
     Address {
         issuer: Issuer,
         address: String,
-        why: String,
+        why: &'static str,
     },
     #[error(transparent)]
     Claim(#[from] NotAClaimPath),
@@ -116,6 +120,45 @@ impl IssuerConfig {
             service_accounts: false,
             presents_as: None,
         }
+    }
+}
+
+impl IssuerConfig {
+    /// Refuses settings by which no token, or any token, could pass.
+    pub(super) fn judge(&self, fetcher: &Fetcher) -> Result<(), ConfigError> {
+        if self.audiences.is_empty() {
+            return Err(ConfigError::NoAudience(self.issuer.clone()));
+        }
+        if self.algorithms.is_empty() {
+            return Err(ConfigError::NoAlgorithm(self.issuer.clone()));
+        }
+        match &self.jwks {
+            JwksSource::Inline(_) => Ok(()),
+            JwksSource::JwksUri(uri) => self.judge_address(uri, fetcher),
+            JwksSource::Discovery => self.judge_address(&self.discovery_address()?, fetcher),
+        }
+    }
+
+    fn discovery_address(&self) -> Result<Uri, ConfigError> {
+        let addresses = discovery_addresses(&self.issuer);
+        addresses
+            .into_iter()
+            .next()
+            .ok_or_else(|| ConfigError::Address {
+                issuer: self.issuer.clone(),
+                address: self.issuer.to_string(),
+                why: "its discovery document cannot be found by it; set `jwksUri` or `jwks`",
+            })
+    }
+
+    fn judge_address(&self, address: &Uri, fetcher: &Fetcher) -> Result<(), ConfigError> {
+        if fetcher.allows(address) {
+            return Ok(());
+        }
+        Err(ConfigError::Insecure {
+            issuer: self.issuer.clone(),
+            address: address.to_string(),
+        })
     }
 }
 

@@ -28,7 +28,9 @@ pub enum TokenError {
     UnknownIssuer,
     #[error("the token was signed with a key that its issuer does not publish")]
     UnknownKey,
-    #[error("the token names no key and its issuer publishes several that fit; the issuer must set `kid`")]
+    #[error(
+        "the token names no key and its issuer publishes several that fit; the issuer must set `kid`"
+    )]
     AmbiguousKey,
     #[error("the token's signature does not verify")]
     Signature,
@@ -47,10 +49,16 @@ pub enum TokenError {
     },
     #[error("the token's e-mail address is its subject but is not verified by its issuer")]
     UnverifiedEmail,
-    #[error("the token leaves out the caller's groups because there are too many; limit them at the issuer")]
+    #[error(
+        "the token leaves out the caller's groups because there are too many; limit them at the issuer"
+    )]
     GroupsElsewhere,
-    #[error("the token is bound to a key of its sender (`cnf`), which is not supported; send an unbound one")]
+    #[error(
+        "the token is bound to a key of its sender (`cnf`), which is not supported; send an unbound one"
+    )]
     SenderConstrained,
+    #[error("the gateway's settings changed and read this token differently now; start again")]
+    ReadOtherwise,
     #[error("the keys of the token's issuer are not available: {0}")]
     Keys(KeysError),
 }
@@ -66,6 +74,8 @@ pub enum KeysError {
     Discovery(String),
     #[error("{0}")]
     Jwks(String),
+    #[error("they are too old and could not be renewed")]
+    TooOld,
     #[error("a former attempt failed; the next one comes in {seconds} s")]
     BackingOff { seconds: u64 },
 }
@@ -96,6 +106,7 @@ impl TokenError {
             Self::UnverifiedEmail => "token_email_unverified",
             Self::GroupsElsewhere => "token_groups_elsewhere",
             Self::SenderConstrained => "token_sender_constrained",
+            Self::ReadOtherwise => "token_read_otherwise",
             Self::Keys(_) => "token_keys_unavailable",
         }
     }
@@ -134,6 +145,7 @@ impl TokenError {
             | Self::UnverifiedEmail
             | Self::GroupsElsewhere
             | Self::SenderConstrained
+            | Self::ReadOtherwise
             | Self::Keys(_) => Some("invalid_token"),
         }
     }

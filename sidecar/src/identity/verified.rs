@@ -4,6 +4,8 @@ use sallyport_policy::name::{Digest, Issuer};
 use sallyport_policy::principal::Principal;
 use sallyport_policy::time::UnixMillis;
 
+use super::jwks::Algorithm;
+
 /// The verified identity behind a request. Only the identity room makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
@@ -18,8 +20,9 @@ pub(super) struct Credential {
     pub(super) issuer: Issuer,
     /// SHA-256 of the token: tells a fresh token from the one before, and is safe to keep.
     pub(super) digest: Digest,
-    /// Which key set of the issuer it was verified with.
-    pub(super) key_set: Digest,
+    /// The key of the issuer that signed it.
+    pub(super) key: Digest,
+    pub(super) algorithm: Algorithm,
 }
 
 impl Verified {
@@ -46,9 +49,7 @@ impl Verified {
     /// anonymous callers.
     #[must_use]
     pub fn token_digest(&self) -> Option<Digest> {
-        self.credential
-            .as_ref()
-            .map(|credential| credential.digest)
+        self.credential.as_ref().map(|credential| credential.digest)
     }
 
     /// Whether `exp` has come; there is no leeway.

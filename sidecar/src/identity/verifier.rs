@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use sallyport_policy::name::{Digest, Issuer};
-use sallyport_policy::principal::Principal;
-use sallyport_policy::time::UnixMillis;
+use serde_json::{Map, Value};
 
 use super::cache::TokenCache;
-use super::config::{Anonymous, ConfigError, IdentityConfig, IssuerConfig};
+use super::config::{ConfigError, IdentityConfig, IssuerConfig};
 use super::error::{KeysError, TokenError};
 use super::fetch::Fetcher;
+use super::jwks::{Found, JwkSet};
 use super::jwt::{self, UnverifiedToken};
-use super::keys::{Held, KeyStore};
+use super::keys::KeyStore;
 use super::principal as mapping;
 use super::verified::{Credential, Verified};
 use crate::clock::Clock;
@@ -56,14 +56,23 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
 
 impl Verifier {
     /// Checks the settings; fetches nothing yet.
-    pub fn new(config: IdentityConfig, fetcher: Fetcher, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+    pub fn new(
+        config: IdentityConfig,
+        fetcher: Fetcher,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConfigError> {
         Self::with_keys_of(&BTreeMap::new(), config, fetcher, clock)
     }
 
     /// A verifier for changed settings. Keys of issuers whose source is the same are kept, so that a policy change
     /// does not depend on the issuer being up; verified tokens are not, as other claims may count now.
     pub fn successor(&self, config: IdentityConfig) -> Result<Self, ConfigError> {
-        Self::with_keys_of(&self.issuers, config, self.fetcher.clone(), Arc::clone(&self.clock))
+        Self::with_keys_of(
+            &self.issuers,
+            config,
+            self.fetcher.clone(),
+            Arc::clone(&self.clock),
+        )
     }
 
     /// The caller of a request: by its token, or as the gateway's guest where it has none and guests are allowed.
@@ -85,44 +94,40 @@ impl Verifier {
             });
         }
         let digest = Digest::of(token.as_bytes());
-        if let Some(known) = self.cached(&digest)? {
+        if let Some(known) = self.known(&digest) {
             return Ok(known);
         }
         let unverified = UnverifiedToken::parse(token)?;
-        let trusted = self
-            .issuers
-            .get(unverified.issuer())
-            .ok_or(TokenError::UnknownIssuer)?;
-        let (claims, key_set) = trusted.verify_signature(&unverified).await?;
+        let trusted = self.trusted(unverified.issuer())?;
+        let (key, claims) = trusted.verify_signature(&unverified).await?;
+        mapping::judge_purpose(claims, unverified.is_explicit_access_token())?;
         let principal = mapping::principal(&trusted.config, claims, self.clock.now())?;
         let credential = Credential {
             issuer: trusted.config.issuer.clone(),
+            algorithm: unverified.algorithm(),
             digest,
-            key_set,
+            key,
         };
         let verified = Arc::new(Verified::by_token(principal, credential));
         self.cache.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }
 
-    /// Whether a principal verified earlier would still be accepted now: `exp`, its issuer, its key (law 11). For
-    /// calls that waited and for streams. After [`Self::successor`] ask the successor.
+    /// Whether a principal verified earlier would be accepted now, and as the same: `exp`, its issuer, its key, and
+    /// every setting that its claims are read by (law 11). For calls that waited, for streams and for sessions. After
+    /// [`Self::successor`] ask the successor.
     pub fn still_valid(&self, verified: &Verified) -> Result<(), TokenError> {
         let Some(credential) = verified.credential() else {
             return self.still_guest(verified);
         };
-        if verified.expired(self.clock.now()) {
-            return Err(TokenError::Expired);
-        }
-        let trusted = self
-            .issuers
-            .get(&credential.issuer)
-            .ok_or(TokenError::UnknownIssuer)?;
-        let held = trusted.keys.usable().ok_or(TokenError::UnknownKey)?;
-        if held.digest() == credential.key_set {
+        self.key_still_trusted(credential)?;
+        let trusted = self.trusted(&credential.issuer)?;
+        let claims = &verified.principal().claims;
+        let now = mapping::principal(&trusted.config, claims, self.clock.now())?;
+        if now == *verified.principal() {
             Ok(())
         } else {
-            Err(TokenError::UnknownKey)
+            Err(TokenError::ReadOtherwise)
         }
     }
 
@@ -137,4 +142,123 @@ impl Verifier {
         }
         failures
     }
+
+    fn with_keys_of(
+        former: &BTreeMap<Issuer, Trusted>,
+        config: IdentityConfig,
+        fetcher: Fetcher,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConfigError> {
+        let mut issuers = BTreeMap::new();
+        for config in config.issuers {
+            config.judge(&fetcher)?;
+            let kept = former.get(&config.issuer).map(|former| &former.keys);
+            let keys = match kept.filter(|keys| keys.is_of(&config.jwks)) {
+                Some(keys) => Arc::clone(keys),
+                None => Arc::new(KeyStore::new(
+                    config.issuer.clone(),
+                    config.jwks.clone(),
+                    fetcher.clone(),
+                    Arc::clone(&clock),
+                )),
+            };
+            let issuer = config.issuer.clone();
+            if issuers
+                .insert(issuer.clone(), Trusted { config, keys })
+                .is_some()
+            {
+                return Err(ConfigError::DuplicateIssuer(issuer));
+            }
+        }
+        let guest = config.anonymous.map(mapping::guest);
+        Ok(Self {
+            issuers,
+            anonymous: guest.map(|guest| Arc::new(Verified::anonymous(guest))),
+            cache: TokenCache::new(CACHED_TOKENS),
+            fetcher,
+            clock,
+        })
+    }
+
+    fn trusted(&self, issuer: &Issuer) -> Result<&Trusted, TokenError> {
+        self.issuers.get(issuer).ok_or(TokenError::UnknownIssuer)
+    }
+
+    /// A token from the cache, if it has not expired and the key that signed it is still published.
+    fn known(&self, token: &Digest) -> Option<Arc<Verified>> {
+        let known = self.cache.get(token)?;
+        let good = !known.expired(self.clock.now())
+            && known
+                .credential()
+                .is_some_and(|credential| self.key_still_trusted(credential).is_ok());
+        if !good {
+            self.cache.remove(token);
+        }
+        good.then_some(known)
+    }
+
+    fn key_still_trusted(&self, credential: &Credential) -> Result<(), TokenError> {
+        let trusted = self.trusted(&credential.issuer)?;
+        if !trusted.config.algorithms.contains(&credential.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let held = trusted
+            .keys
+            .usable()
+            .ok_or(TokenError::Keys(KeysError::TooOld))?;
+        if held.contains(&credential.key) {
+            Ok(())
+        } else {
+            Err(TokenError::UnknownKey)
+        }
+    }
+
+    fn still_guest(&self, verified: &Verified) -> Result<(), TokenError> {
+        match &self.anonymous {
+            Some(guest) if **guest == *verified => Ok(()),
+            Some(_) | None => Err(TokenError::Missing),
+        }
+    }
+}
+
+impl Trusted {
+    /// The key that signed the token, and the claims, which nobody sees before. A key that is not there is asked for
+    /// once; a wrong signature is not: anyone can send one.
+    async fn verify_signature<'t>(
+        &self,
+        token: &'t UnverifiedToken<'_>,
+    ) -> Result<(Digest, &'t Map<String, Value>), TokenError> {
+        if !self.config.algorithms.contains(&token.algorithm()) {
+            return Err(TokenError::Algorithm);
+        }
+        let held = self.keys.keys().await.map_err(TokenError::Keys)?;
+        match signed_by(&held.set, token) {
+            Err(TokenError::UnknownKey) => {}
+            found => return found,
+        }
+        let newer = self
+            .keys
+            .newer_than(&held)
+            .await
+            .map_err(TokenError::Keys)?;
+        let newer = newer.ok_or(TokenError::UnknownKey)?;
+        signed_by(&newer.set, token)
+    }
+}
+
+fn signed_by<'t>(
+    keys: &JwkSet,
+    token: &'t UnverifiedToken<'_>,
+) -> Result<(Digest, &'t Map<String, Value>), TokenError> {
+    let candidates = match keys.find(token.kid(), token.algorithm()) {
+        Found::Nothing => return Err(TokenError::UnknownKey),
+        Found::Ambiguous => return Err(TokenError::AmbiguousKey),
+        Found::Keys(candidates) => candidates,
+    };
+    for (digest, key) in candidates {
+        if let Some(claims) = token.claims_signed_by(key) {
+            return Ok((digest, claims));
+        }
+    }
+    Err(TokenError::Signature)
 }
