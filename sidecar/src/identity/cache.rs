@@ -85,3 +85,50 @@ impl Shard {
         self.young.insert(token, verified);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::config::Anonymous;
+    use crate::identity::principal::guest;
+    use sallyport_policy::name::Subject;
+
+    fn anyone() -> Arc<Verified> {
+        let user = Subject::new("anyone");
+        let groups = std::collections::BTreeSet::new();
+        Arc::new(Verified::anonymous(guest(Anonymous { user, groups })))
+    }
+
+    fn digest(number: u32) -> Digest {
+        Digest::of(&number.to_be_bytes())
+    }
+
+    #[test]
+    fn the_cache_never_holds_more_than_its_capacity() {
+        let cache = TokenCache::new(320);
+        for number in 0..10_000 {
+            cache.insert(digest(number), anyone());
+            assert!(cache.len() <= 320);
+        }
+        assert!(cache.len() >= 160);
+    }
+
+    #[test]
+    fn what_is_used_outlives_what_is_not() {
+        let cache = TokenCache::new(320);
+        cache.insert(digest(0), anyone());
+        for number in 1..10_000 {
+            assert!(cache.get(&digest(0)).is_some(), "after {number}");
+            cache.insert(digest(number), anyone());
+        }
+        assert!(cache.get(&digest(1)).is_none());
+    }
+
+    #[test]
+    fn what_is_removed_is_gone() {
+        let cache = TokenCache::new(320);
+        cache.insert(digest(1), anyone());
+        cache.remove(&digest(1));
+        assert!(cache.get(&digest(1)).is_none());
+    }
+}

@@ -181,3 +181,6 @@ fn innermost(error: &dyn std::error::Error) -> Box<dyn std::error::Error + Send 
     }
     innermost.to_string().into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,109 +2,54 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use sallyport_policy::name::Digest;
+use sallyport_policy::source::authentication::Algorithm;
 use serde::Deserialize;
 
 /// More than any issuer publishes; a longer list is a mistake or an attack.
 const MAX_KEYS: usize = 128;
 
-/// Signature algorithms that a gateway can accept. Neither `none` nor any with a shared secret has a name here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    EdDsa,
+/// The algorithms and their names in token headers (RFC 7518 section 3.1, RFC 8037). Neither `none` nor any with a
+/// shared secret is among them.
+const NAMES: [(&str, Algorithm); 9] = [
+    ("RS256", Algorithm::RS256),
+    ("RS384", Algorithm::RS384),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("PS384", Algorithm::PS384),
+    ("PS512", Algorithm::PS512),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+];
+
+/// The algorithm of that name; `Ed25519` is the newer name of the only `EdDSA` we know (RFC 9864).
+pub(super) fn algorithm_named(name: &str) -> Option<Algorithm> {
+    if name == "Ed25519" {
+        return Some(Algorithm::EdDSA);
+    }
+    let mut known = NAMES.into_iter();
+    known
+        .find(|(known, _)| *known == name)
+        .map(|(_, algorithm)| algorithm)
 }
 
-/// A name that is not one of [`Algorithm`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a supported algorithm; expected one of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA"
-)]
-pub struct NotAnAlgorithm(String);
-
-impl Algorithm {
-    const ALL: [Self; 9] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
-
-    /// What is accepted where a gateway lists nothing: what issuers use today.
-    pub const DEFAULTS: [Self; 4] = [Self::Rs256, Self::Ps256, Self::Es256, Self::EdDsa];
-
-    /// The name in token headers (RFC 7518 section 3.1, RFC 8037).
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    pub(super) const fn library(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Self::Rs384 => jsonwebtoken::Algorithm::RS384,
-            Self::Rs512 => jsonwebtoken::Algorithm::RS512,
-            Self::Ps256 => jsonwebtoken::Algorithm::PS256,
-            Self::Ps384 => jsonwebtoken::Algorithm::PS384,
-            Self::Ps512 => jsonwebtoken::Algorithm::PS512,
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::Es384 => jsonwebtoken::Algorithm::ES384,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        }
-    }
-
-    /// The only kind of key that it works with.
-    const fn kind(self) -> KeyKind {
-        match self {
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
-                KeyKind::Rsa
-            }
-            Self::Es256 => KeyKind::P256,
-            Self::Es384 => KeyKind::P384,
-            Self::EdDsa => KeyKind::Ed25519,
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Algorithm {
-    type Err = NotAnAlgorithm;
-
-    fn from_str(text: &str) -> Result<Self, NotAnAlgorithm> {
-        let found = Self::ALL.into_iter().find(|known| known.name() == text);
-        found.ok_or_else(|| NotAnAlgorithm(text.chars().take(40).collect()))
+/// The same algorithm as the library that computes it calls it.
+pub(super) const fn library_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
+        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::PS384 => jsonwebtoken::Algorithm::PS384,
+        Algorithm::PS512 => jsonwebtoken::Algorithm::PS512,
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
     }
 }
 
@@ -120,6 +65,20 @@ pub struct JwkSet {
 pub struct SkippedKey {
     pub kid: Option<String>,
     pub why: &'static str,
+}
+
+impl fmt::Display for SkippedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kid {
+            Some(kid) => write!(
+                f,
+                "key `{}` is not usable: ",
+                kid.chars().take(60).collect::<String>()
+            )?,
+            None => f.write_str("a key without `kid` is not usable: ")?,
+        }
+        f.write_str(self.why)
+    }
 }
 
 /// One key, ready to verify.
@@ -138,6 +97,23 @@ enum KeyKind {
     P256,
     P384,
     Ed25519,
+}
+
+impl KeyKind {
+    /// The only kind of key that an algorithm works with.
+    const fn of(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512 => Self::Rsa,
+            Algorithm::ES256 => Self::P256,
+            Algorithm::ES384 => Self::P384,
+            Algorithm::EdDSA => Self::Ed25519,
+        }
+    }
 }
 
 /// A document that is no key set: the issuer's fault, or of who pasted it.
@@ -240,7 +216,7 @@ impl JwkSet {
 
 impl Jwk {
     fn fits(&self, algorithm: Algorithm) -> bool {
-        self.kind == algorithm.kind() && self.algorithm.is_none_or(|only| only == algorithm)
+        self.kind == KeyKind::of(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
     }
 }
 
@@ -285,18 +261,12 @@ fn read_key(value: serde_json::Value) -> Result<(Digest, Jwk), &'static str> {
     let (kind, decoding, material) = material(&raw)?;
     let algorithm = match raw.alg.as_deref() {
         None => None,
-        Some("Ed25519") => Some(Algorithm::EdDsa),
-        Some(name) => Some(name.parse().map_err(|_| "its algorithm is not supported")?),
+        Some(name) => Some(algorithm_named(name).ok_or("its algorithm is not supported")?),
     };
-    if algorithm.is_some_and(|algorithm| algorithm.kind() != kind) {
+    if algorithm.is_some_and(|algorithm| KeyKind::of(algorithm) != kind) {
         return Err("its `alg` does not fit its `kty`");
     }
-    let identity = (
-        raw.kid.as_deref(),
-        algorithm.map(Algorithm::name),
-        kind as u8,
-        material,
-    );
+    let identity = (raw.kid.as_deref(), algorithm, kind as u8, material);
     let identity = serde_json::to_vec(&identity).map_err(|_| "it cannot be written")?;
     let key = Jwk {
         kid: raw.kid,
@@ -370,13 +340,9 @@ fn part(text: Option<&String>) -> Result<Vec<u8>, &'static str> {
 }
 
 fn reasons(skipped: &[SkippedKey]) -> String {
-    let told = skipped.iter().take(3).map(|key| {
-        let kid = key.kid.as_deref().unwrap_or("without kid");
-        format!(
-            "; `{}`: {}",
-            kid.chars().take(60).collect::<String>(),
-            key.why
-        )
-    });
-    told.collect()
+    skipped
+        .iter()
+        .take(3)
+        .map(|key| format!("; {key}"))
+        .collect()
 }

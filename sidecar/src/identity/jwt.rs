@@ -5,10 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use sallyport_policy::json::{Document, Limits};
 use sallyport_policy::name::Issuer;
+use sallyport_policy::source::authentication::Algorithm;
 use serde_json::{Map, Value};
 
 use super::error::TokenError;
-use super::jwks::{Algorithm, Jwk};
+use super::jwks::{Jwk, algorithm_named, library_algorithm};
 
 /// Longer than the largest access token with a few hundred groups.
 pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -90,7 +91,7 @@ impl<'a> UnverifiedToken<'a> {
             self.signature,
             message,
             &key.decoding,
-            self.algorithm.library(),
+            library_algorithm(self.algorithm),
         );
         matches!(verified, Ok(true)).then_some(&self.claims)
     }
@@ -116,11 +117,9 @@ fn judge_type(header: &Map<String, Value>) -> Result<bool, TokenError> {
     }
 }
 
-/// `Ed25519` is the newer name of the same algorithm (RFC 9864).
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, TokenError> {
     match header.get("alg") {
-        Some(Value::String(name)) if name == "Ed25519" => Ok(Algorithm::EdDsa),
-        Some(Value::String(name)) => name.parse().map_err(|_| TokenError::Algorithm),
+        Some(Value::String(name)) => algorithm_named(name).ok_or(TokenError::Algorithm),
         Some(_) | None => Err(TokenError::Malformed("its `alg` is not a text")),
     }
 }

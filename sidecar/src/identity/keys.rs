@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::Uri;
-use sallyport_policy::name::{Digest, Issuer};
+use sallyport_policy::name::Issuer;
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -248,12 +248,6 @@ impl KeyStore {
         }
         let uri = document.jwks_uri.parse();
         uri.map_err(|_| KeysError::Discovery("its `jwks_uri` is not an address".to_owned()))
-    }
-}
-
-impl Held {
-    pub(super) fn contains(&self, key: &Digest) -> bool {
-        self.set.contains(key)
     }
 }
 

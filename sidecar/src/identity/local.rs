@@ -16,12 +16,13 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sallyport_policy::name::Issuer;
+use sallyport_policy::source::authentication::Algorithm;
 use sallyport_policy::time::UnixMillis;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::config::{IssuerConfig, JwksSource};
-use super::jwks::{Algorithm, JwkSet};
+use super::jwks::JwkSet;
 
 /// The `iss` of local tokens. Two state folders share it; their keys tell their tokens apart.
 pub const LOCAL_ISSUER: &str = "urn:sallyport:local";
@@ -116,7 +117,7 @@ impl LocalIssuer {
             return Err(LocalIssuerError::NoUser);
         }
         let claims = claims(mint, now)?;
-        let header = json!({"alg": Algorithm::EdDsa.name(), "kid": self.kid, "typ": "at+jwt"});
+        let header = json!({"alg": "EdDSA", "kid": self.kid, "typ": "at+jwt"});
         let mut token = Zeroizing::new(format!("{}.{}", encoded(&header), encoded(&claims)));
         let signature = self.key.sign(token.as_bytes());
         token.push('.');
@@ -131,23 +132,20 @@ impl LocalIssuer {
     #[must_use]
     pub fn jwks(&self) -> Value {
         json!({"keys": [{
-            "kty": "OKP", "crv": "Ed25519", "alg": Algorithm::EdDsa.name(), "use": "sig", "kid": self.kid,
+            "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.kid,
             "x": URL_SAFE_NO_PAD.encode(self.key.public_key().as_ref()),
         }]})
     }
 
-    /// The settings by which a gateway trusts this issuer. `audiences` are accepted beside [`LOCAL_AUDIENCE`];
-    /// `stands_in_for` is the gateway's first issuer, if it has one (law 10).
+    /// The settings by which a gateway trusts this issuer. `audiences` are accepted beside [`LOCAL_AUDIENCE`].
     pub fn issuer_config(
         &self,
         audiences: impl IntoIterator<Item = String>,
-        stands_in_for: Option<Issuer>,
     ) -> Result<IssuerConfig, super::JwksError> {
         let set = JwkSet::parse(self.jwks().to_string().as_bytes())?;
         let audiences = std::iter::once(LOCAL_AUDIENCE.to_owned()).chain(audiences);
         Ok(IssuerConfig {
-            algorithms: [Algorithm::EdDsa].into(),
-            presents_as: stands_in_for,
+            algorithms: [Algorithm::EdDSA].into(),
             ..IssuerConfig::new(
                 Issuer::new(LOCAL_ISSUER),
                 audiences.collect(),

@@ -18,10 +18,13 @@ mod principal;
 mod verified;
 mod verifier;
 
-pub use challenge::{Challenge, ProtectedResource};
-pub use config::{Anonymous, ClaimsMapping, IdentityConfig, IssuerConfig, JwksSource};
+pub use challenge::{Challenge, ProtectedResource, ResourceFacts};
+pub use claim::ClaimPath;
+pub use config::{
+    Anonymous, ClaimsMapping, ClusterIssuer, ConfigError, IdentityConfig, IssuerConfig, JwksSource,
+};
 pub use error::{KeysError, TokenError};
-pub use jwks::{Algorithm, JwkSet, JwksError};
+pub use jwks::{JwkSet, JwksError};
 pub use verified::Verified;
 pub use verifier::{Verifier, bearer};
 

@@ -1,15 +1,16 @@
 //! From the claims of a token whose signature verified to a principal. What is malformed refuses the token: a group
 //! that could not be read might be the one that a Deny names.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use sallyport_policy::name::{ClientId, Subject};
+use sallyport_policy::name::{ClientId, Issuer, Subject};
 use sallyport_policy::principal::{Principal, ServiceAccount};
 use sallyport_policy::time::UnixMillis;
 use serde_json::{Map, Value};
 
 use super::claim::ClaimPath;
-use super::config::{Anonymous, IssuerConfig};
+use super::config::{ANONYMOUS_ISSUER, Anonymous, IssuerConfig};
 use super::error::TokenError;
 
 type Claims = Map<String, Value>;
@@ -33,17 +34,13 @@ pub(super) fn principal(
     let email = verified_email(claims)?;
     let subject = subject(config, claims, email.as_deref())?;
     Ok(Principal {
-        issuer: config
-            .presents_as
-            .as_ref()
-            .unwrap_or(&config.issuer)
-            .clone(),
+        issuer: config.issuer.clone(),
         service_account: service_account(config, &subject, claims)?,
         subject,
-        groups: groups(&config.claims.groups, claims)?,
+        groups: groups(config.claims.groups.as_ref(), claims)?,
         client: client(config.claims.client.as_ref(), claims)?,
-        actor: actor(&config.claims.actor, claims)?,
-        scopes: scopes(claims)?,
+        actor: actor(config.claims.actor.as_ref(), claims)?,
+        scopes: scopes(config.claims.scopes.as_ref(), claims)?,
         claims: believable(claims, email.is_some()),
         email,
         expires_at: Some(expires_at),
@@ -83,7 +80,7 @@ pub(super) fn judge_purpose(claims: &Claims, explicit: bool) -> Result<(), Token
 /// The principal of callers without a token.
 pub(super) fn guest(anonymous: Anonymous) -> Principal {
     Principal {
-        issuer: anonymous.issuer,
+        issuer: Issuer::new(ANONYMOUS_ISSUER),
         subject: anonymous.user,
         email: None,
         groups: anonymous.groups,
@@ -130,7 +127,7 @@ fn date(claims: &Claims, name: &str) -> Result<Option<UnixMillis>, TokenError> {
 
 fn judge_audience(config: &IssuerConfig, claims: &Claims) -> Result<(), TokenError> {
     let value = present(claims, "aud").ok_or_else(|| TokenError::MissingClaim("aud".to_owned()))?;
-    let named = texts(value).ok_or_else(|| wrong("aud", "a text or a list of texts"))?;
+    let named = texts(&[value]).ok_or_else(|| wrong("aud", "a text or a list of texts"))?;
     if named
         .iter()
         .any(|name| config.audiences.iter().any(|ours| ours == name))
@@ -147,7 +144,7 @@ fn verified_email(claims: &Claims) -> Result<Option<String>, TokenError> {
     if present(claims, "email_verified") != Some(&Value::Bool(true)) {
         return Ok(None);
     }
-    optional_text(claims.get("email"), || "email".to_owned())
+    single(found("email", claims), "email")
 }
 
 fn subject(
@@ -155,44 +152,44 @@ fn subject(
     claims: &Claims,
     email: Option<&str>,
 ) -> Result<Subject, TokenError> {
-    let path = &config.claims.subject;
-    let text = optional_text(path.find(claims), || path.to_string())?;
-    let text = text.ok_or_else(|| TokenError::MissingClaim(path.to_string()))?;
-    if *path == ClaimPath::top("email") && email != Some(text.as_str()) {
+    let (found, name) = mapped(config.claims.subject.as_ref(), "sub", claims);
+    let text = single(found, &name)?.ok_or_else(|| TokenError::MissingClaim(name.into_owned()))?;
+    let by_email = config
+        .claims
+        .subject
+        .as_ref()
+        .is_some_and(|path| path.is("email"));
+    if by_email && email != Some(text.as_str()) {
         return Err(TokenError::UnverifiedEmail);
     }
     Ok(Subject::new(text))
 }
 
-fn groups(path: &ClaimPath, claims: &Claims) -> Result<BTreeSet<String>, TokenError> {
-    let Some(value) = path.find(claims) else {
-        return if groups_left_out(path, claims) {
-            Err(TokenError::GroupsElsewhere)
-        } else {
-            Ok(BTreeSet::new())
-        };
-    };
-    let names =
-        texts(value).ok_or_else(|| wrong(&path.to_string(), "a text or a list of texts"))?;
+fn groups(path: Option<&ClaimPath>, claims: &Claims) -> Result<BTreeSet<String>, TokenError> {
+    let (found, name) = mapped(path, "groups", claims);
+    if found.is_empty() && groups_left_out(path, claims) {
+        return Err(TokenError::GroupsElsewhere);
+    }
+    let names = texts(&found).ok_or_else(|| wrong(&name, "a text or a list of texts"))?;
     Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 /// Some issuers drop the list beyond a size and say only that it exists (OpenID Connect Core section 5.6.2). Going on
 /// without groups would slip past every Deny that names one.
-fn groups_left_out(path: &ClaimPath, claims: &Claims) -> bool {
+fn groups_left_out(path: Option<&ClaimPath>, claims: &Claims) -> bool {
     let elsewhere = present(claims, "_claim_names").and_then(Value::as_object);
-    elsewhere.is_some_and(|names| path.find(names).is_some())
+    elsewhere.is_some_and(|names| !mapped(path, "groups", names).0.is_empty())
         || present(claims, "hasgroups").is_some_and(|flag| *flag != Value::Bool(false))
 }
 
 /// By default `azp`, else `client_id`; where both are there they must agree.
 fn client(path: Option<&ClaimPath>, claims: &Claims) -> Result<Option<ClientId>, TokenError> {
     if let Some(path) = path {
-        let text = optional_text(path.find(claims), || path.to_string())?;
+        let text = single(path.find(claims), &path.to_string())?;
         return Ok(text.map(ClientId::new));
     }
-    let azp = optional_text(claims.get("azp"), || "azp".to_owned())?;
-    let client_id = optional_text(claims.get("client_id"), || "client_id".to_owned())?;
+    let azp = single(found("azp", claims), "azp")?;
+    let client_id = single(found("client_id", claims), "client_id")?;
     if let (Some(azp), Some(client_id)) = (&azp, &client_id)
         && azp != client_id
     {
@@ -201,29 +198,31 @@ fn client(path: Option<&ClaimPath>, claims: &Claims) -> Result<Option<ClientId>,
     Ok(azp.or(client_id).map(ClientId::new))
 }
 
-/// Who acts for the subject: the outermost `act` is the current one (RFC 8693 section 4.1).
-fn actor(path: &ClaimPath, claims: &Claims) -> Result<Option<String>, TokenError> {
-    let named = match path.find(claims) {
-        None => return Ok(None),
-        Some(Value::Object(actor)) => actor.get("sub"),
-        Some(other) => Some(other),
-    };
-    let text = optional_text(named, || path.to_string())?;
-    let text = text.ok_or_else(|| wrong(&path.to_string(), "a text or an object with `sub`"))?;
-    Ok(Some(text))
+/// Who acts for the subject: the outermost `act` is the current one (RFC 8693 section 4.1). One that cannot be read
+/// refuses the token, for `clients` must match it.
+fn actor(path: Option<&ClaimPath>, claims: &Claims) -> Result<Option<String>, TokenError> {
+    let (found, name) = mapped(path, "act", claims);
+    let present = !found.is_empty();
+    let named = found.into_iter().flat_map(|value| match value {
+        Value::Object(actor) => actor.get("sub"),
+        other => Some(other),
+    });
+    let actor = single(named.collect(), &name)?;
+    if present && actor.is_none() {
+        return Err(wrong(&name, "a text or an object with `sub`"));
+    }
+    Ok(actor)
 }
 
-/// `scope` (RFC 9068 section 2.2.3) and the common `scp`: a text with spaces, or a list.
-fn scopes(claims: &Claims) -> Result<BTreeSet<String>, TokenError> {
-    let mut scopes = BTreeSet::new();
-    for name in ["scope", "scp"] {
-        if let Some(value) = present(claims, name) {
-            let listed = texts(value).ok_or_else(|| wrong(name, "a text or a list of texts"))?;
-            let single = listed.into_iter().flat_map(str::split_ascii_whitespace);
-            scopes.extend(single.map(str::to_owned));
-        }
+/// By default `scope` (RFC 9068 section 2.2.3), else the common `scp`.
+fn scopes(path: Option<&ClaimPath>, claims: &Claims) -> Result<BTreeSet<String>, TokenError> {
+    let (mut found, mut name) = mapped(path, "scope", claims);
+    if path.is_none() && found.is_empty() {
+        (found, name) = mapped(None, "scp", claims);
     }
-    Ok(scopes)
+    let listed = texts(&found).ok_or_else(|| wrong(&name, "a text or a list of texts"))?;
+    let single = listed.into_iter().flat_map(str::split_ascii_whitespace);
+    Ok(single.map(str::to_owned).collect())
 }
 
 /// Believed from the cluster's own issuer only; subject and detail must tell the same.
@@ -275,25 +274,46 @@ fn text<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
     claims.get(name)?.as_str()
 }
 
-/// A text that is not empty, or nothing at all; anything else is an error.
-fn optional_text(
-    value: Option<&Value>,
-    name: impl Fn() -> String,
-) -> Result<Option<String>, TokenError> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-        Some(_) => Err(wrong(&name(), "a text that is not empty")),
+/// What stands at a mapped path, or at the standard place, and the name to use in errors.
+fn mapped<'a, 'n>(
+    path: Option<&ClaimPath>,
+    standard: &'n str,
+    claims: &'a Claims,
+) -> (Vec<&'a Value>, Cow<'n, str>) {
+    match path {
+        Some(path) => (path.find(claims), Cow::Owned(path.to_string())),
+        None => (found(standard, claims), Cow::Borrowed(standard)),
     }
 }
 
-/// A text as a list of one, or a list of texts.
-fn texts(value: &Value) -> Option<Vec<&str>> {
-    match value {
-        Value::String(text) => Some(vec![text]),
-        Value::Array(items) => items.iter().map(Value::as_str).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+fn found<'a>(name: &str, claims: &'a Claims) -> Vec<&'a Value> {
+    present(claims, name).into_iter().collect()
+}
+
+/// One text that is not empty, or nothing at all; anything else is an error.
+fn single(found: Vec<&Value>, name: &str) -> Result<Option<String>, TokenError> {
+    match found.as_slice() {
+        [] => Ok(None),
+        [Value::String(text)] if !text.is_empty() => Ok(Some(text.clone())),
+        _ => Err(wrong(name, "one text that is not empty")),
     }
+}
+
+/// Texts and lists of texts as one list.
+fn texts<'a>(found: &[&'a Value]) -> Option<Vec<&'a str>> {
+    let mut texts = Vec::new();
+    for value in found {
+        match value {
+            Value::String(text) => texts.push(text.as_str()),
+            Value::Array(items) => {
+                for item in items {
+                    texts.push(item.as_str()?);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+        }
+    }
+    Some(texts)
 }
 
 fn wrong(claim: &str, expected: &'static str) -> TokenError {

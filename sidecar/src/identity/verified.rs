@@ -1,10 +1,9 @@
 //! A principal that was verified: the proof is that the value exists.
 
-use sallyport_policy::name::{Digest, Issuer};
+use sallyport_policy::name::Digest;
 use sallyport_policy::principal::Principal;
+use sallyport_policy::source::authentication::Algorithm;
 use sallyport_policy::time::UnixMillis;
-
-use super::jwks::Algorithm;
 
 /// The verified identity behind a request. Only the identity room makes one.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +15,6 @@ pub struct Verified {
 /// The token that a principal was verified by, as far as anyone may know it afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Credential {
-    /// The `iss` that signed it; differs from the principal's issuer where the local issuer stands in for another.
-    pub(super) issuer: Issuer,
     /// SHA-256 of the token: tells a fresh token from the one before, and is safe to keep.
     pub(super) digest: Digest,
     /// The key of the issuer that signed it.

@@ -103,7 +103,6 @@ impl Verifier {
         mapping::judge_purpose(claims, unverified.is_explicit_access_token())?;
         let principal = mapping::principal(&trusted.config, claims, self.clock.now())?;
         let credential = Credential {
-            issuer: trusted.config.issuer.clone(),
             algorithm: unverified.algorithm(),
             digest,
             key,
@@ -120,8 +119,8 @@ impl Verifier {
         let Some(credential) = verified.credential() else {
             return self.still_guest(verified);
         };
-        self.key_still_trusted(credential)?;
-        let trusted = self.trusted(&credential.issuer)?;
+        let trusted = self.trusted(&verified.principal().issuer)?;
+        trusted.judge_key(credential)?;
         let claims = &verified.principal().claims;
         let now = mapping::principal(&trusted.config, claims, self.clock.now())?;
         if now == *verified.principal() {
@@ -187,30 +186,19 @@ impl Verifier {
     /// A token from the cache, if it has not expired and the key that signed it is still published.
     fn known(&self, token: &Digest) -> Option<Arc<Verified>> {
         let known = self.cache.get(token)?;
-        let good = !known.expired(self.clock.now())
-            && known
-                .credential()
-                .is_some_and(|credential| self.key_still_trusted(credential).is_ok());
-        if !good {
-            self.cache.remove(token);
+        if self.still_known(&known) {
+            return Some(known);
         }
-        good.then_some(known)
+        self.cache.remove(token);
+        None
     }
 
-    fn key_still_trusted(&self, credential: &Credential) -> Result<(), TokenError> {
-        let trusted = self.trusted(&credential.issuer)?;
-        if !trusted.config.algorithms.contains(&credential.algorithm) {
-            return Err(TokenError::Algorithm);
-        }
-        let held = trusted
-            .keys
-            .usable()
-            .ok_or(TokenError::Keys(KeysError::TooOld))?;
-        if held.contains(&credential.key) {
-            Ok(())
-        } else {
-            Err(TokenError::UnknownKey)
-        }
+    fn still_known(&self, known: &Verified) -> bool {
+        let judged = known
+            .credential()
+            .zip(self.trusted(&known.principal().issuer).ok())
+            .map(|(credential, trusted)| trusted.judge_key(credential));
+        !known.expired(self.clock.now()) && judged == Some(Ok(()))
     }
 
     fn still_guest(&self, verified: &Verified) -> Result<(), TokenError> {
@@ -222,6 +210,22 @@ impl Verifier {
 }
 
 impl Trusted {
+    /// Whether the key that signed a token is still published, and young enough.
+    fn judge_key(&self, credential: &Credential) -> Result<(), TokenError> {
+        if !self.config.algorithms.contains(&credential.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let held = self
+            .keys
+            .usable()
+            .ok_or(TokenError::Keys(KeysError::TooOld))?;
+        if held.set.contains(&credential.key) {
+            Ok(())
+        } else {
+            Err(TokenError::UnknownKey)
+        }
+    }
+
     /// The key that signed the token, and the claims, which nobody sees before. A key that is not there is asked for
     /// once; a wrong signature is not: anyone can send one.
     async fn verify_signature<'t>(
