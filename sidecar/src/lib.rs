@@ -1,1 +1,5 @@
-//! x
+//! The proxy on the data path of every MCP call.
+
+pub mod clock;
+pub mod identity;
+pub mod tls;

@@ -1,0 +1,7 @@
+//! The room from outside: real keys sign real tokens, a real server publishes the keys, only time is moved by hand.
+
+mod claims;
+mod config;
+mod keys;
+pub(super) mod support;
+mod tokens;

@@ -1,0 +1,591 @@
+//! Which tokens are accepted, and what is said about each kind that is not.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue, header};
+use sallyport_policy::name::Subject;
+use sallyport_policy::source::authentication::Algorithm;
+use serde_json::{Value, json};
+
+use super::support::{AUDIENCE, NOON, Signer, World};
+use crate::identity::{Anonymous, IdentityConfig, TokenError, bearer};
+
+async fn refusal(world: &World, token: &str) -> &'static str {
+    match world.verifier.verify(token).await {
+        Ok(_) => "accepted",
+        Err(error) => error.code(),
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_of_each_kind_of_key_is_accepted() {
+    let (rsa, p256, ed) = (Signer::rsa("r"), Signer::p256("p"), Signer::ed25519("e"));
+    let world = World::with(&[&rsa, &p256, &ed], |issuer| {
+        issuer.algorithms = [
+            Algorithm::RS256,
+            Algorithm::PS256,
+            Algorithm::ES256,
+            Algorithm::EdDSA,
+        ]
+        .into();
+    })
+    .await;
+    let claims = world.claims(&json!({}));
+    let pss = rsa.sign(&json!({"alg": "PS256", "kid": "r"}), &claims);
+    let newer_name = ed.sign(&json!({"alg": "Ed25519", "kid": "e"}), &claims);
+    let without_kid = p256.sign(&json!({"alg": "ES256"}), &claims);
+    let rows = [
+        ("RS256", rsa.token(&claims)),
+        ("PS256", pss),
+        ("ES256", p256.token(&claims)),
+        ("EdDSA", ed.token(&claims)),
+        ("EdDSA by its newer name", newer_name),
+        ("no kid where one key fits", without_kid),
+        (
+            "audiences as a list",
+            p256.token(&world.claims(&json!({"aud": ["x", AUDIENCE]}))),
+        ),
+        (
+            "explicit type",
+            p256.sign(
+                &json!({"alg": "ES256", "kid": "p", "typ": "at+jwt"}),
+                &claims,
+            ),
+        ),
+        (
+            "explicit media type",
+            p256.sign(
+                &json!({"alg": "ES256", "kid": "p", "typ": "application/AT+JWT"}),
+                &claims,
+            ),
+        ),
+        (
+            "iat a little ahead",
+            p256.token(&world.claims(&json!({"iat": NOON + 29, "nbf": NOON + 30}))),
+        ),
+        (
+            "a fraction in exp",
+            p256.token(&world.claims(&json!({"exp": 1_795_435_200.5}))),
+        ),
+        (
+            "a nonce in an explicit access token",
+            p256.sign(
+                &json!({"alg": "ES256", "kid": "p", "typ": "at+jwt"}),
+                &world.claims(&json!({"nonce": "n"})),
+            ),
+        ),
+        (
+            "a nonce beside typ Bearer",
+            p256.token(&world.claims(&json!({"nonce": "n", "typ": "Bearer"}))),
+        ),
+    ];
+    for (name, token) in rows {
+        assert_eq!(refusal(&world, &token).await, "accepted", "{name}");
+    }
+    assert_eq!(world.idp.hits("/keys"), 1, "keys are fetched once");
+}
+
+#[tokio::test]
+async fn a_token_with_a_wrong_claim_is_refused_with_its_reason() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let rows = [
+        (
+            "expired this second, no leeway",
+            json!({"exp": NOON}),
+            "token_expired",
+        ),
+        ("no exp", json!({"exp": null}), "token_claim_missing"),
+        ("exp as a text", json!({"exp": "1795435800"}), "token_claim"),
+        (
+            "exp in milliseconds",
+            json!({"exp": (NOON + 600) * 1000}),
+            "token_claim",
+        ),
+        ("exp before 1970", json!({"exp": -1}), "token_claim"),
+        (
+            "nbf beyond the skew",
+            json!({"nbf": NOON + 31}),
+            "token_not_yet_valid",
+        ),
+        (
+            "iat beyond the skew",
+            json!({"iat": NOON + 31}),
+            "token_not_yet_valid",
+        ),
+        ("nbf as a list", json!({"nbf": [1]}), "token_claim"),
+        ("no audience", json!({"aud": null}), "token_claim_missing"),
+        (
+            "a foreign audience",
+            json!({"aud": "https://other.example.com/mcp"}),
+            "token_audience",
+        ),
+        (
+            "an audience that begins like ours",
+            json!({"aud": "https://inventory.example.com/mcp/x"}),
+            "token_audience",
+        ),
+        (
+            "an audience in other case",
+            json!({"aud": "https://Inventory.example.com/mcp"}),
+            "token_audience",
+        ),
+        (
+            "an empty list of audiences",
+            json!({"aud": []}),
+            "token_audience",
+        ),
+        (
+            "an audience that is an object",
+            json!({"aud": {"https://inventory.example.com/mcp": 1}}),
+            "token_claim",
+        ),
+        (
+            "a list of audiences with a number",
+            json!({"aud": [AUDIENCE, 1]}),
+            "token_claim",
+        ),
+        ("no subject", json!({"sub": null}), "token_claim_missing"),
+        ("an empty subject", json!({"sub": ""}), "token_claim"),
+        (
+            "a subject that is a number",
+            json!({"sub": 7}),
+            "token_claim",
+        ),
+        (
+            "a foreign issuer",
+            json!({"iss": "https://evil.example.com"}),
+            "token_issuer",
+        ),
+        (
+            "the issuer with a slash more",
+            json!({"iss": format!("{}/", world.idp.url)}),
+            "token_issuer",
+        ),
+        ("no issuer", json!({"iss": null}), "token_claim_missing"),
+        (
+            "an issuer list",
+            json!({"iss": [world.idp.url]}),
+            "token_malformed",
+        ),
+        (
+            "bound to its sender's key",
+            json!({"cnf": {"jkt": "x"}}),
+            "token_sender_constrained",
+        ),
+        (
+            "an identity token by nonce",
+            json!({"nonce": "n"}),
+            "token_not_access_token",
+        ),
+        (
+            "an identity token by at_hash",
+            json!({"at_hash": "n"}),
+            "token_not_access_token",
+        ),
+        (
+            "an identity token by its own word",
+            json!({"typ": "ID"}),
+            "token_not_access_token",
+        ),
+        (
+            "an identity token by token_use",
+            json!({"token_use": "id"}),
+            "token_not_access_token",
+        ),
+        (
+            "a refresh token",
+            json!({"typ": "Refresh"}),
+            "token_not_access_token",
+        ),
+        (
+            "a logout token",
+            json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+            "token_not_access_token",
+        ),
+    ];
+    for (name, over, expected) in rows {
+        let token = signer.token(&world.claims(&over));
+        assert_eq!(refusal(&world, &token).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_a_wrong_header_is_refused_with_its_reason() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let rows = [
+        (
+            "an identity assertion",
+            json!({"typ": "oauth-id-jag+jwt"}),
+            "token_type",
+        ),
+        (
+            "a proof of possession",
+            json!({"typ": "dpop+jwt"}),
+            "token_type",
+        ),
+        ("a logout token", json!({"typ": "logout+jwt"}), "token_type"),
+        (
+            "a typ that is a list",
+            json!({"typ": ["at+jwt"]}),
+            "token_malformed",
+        ),
+        (
+            "critical extensions",
+            json!({"crit": ["exp"], "exp": 1}),
+            "token_critical",
+        ),
+        ("an empty crit", json!({"crit": []}), "token_critical"),
+        ("no algorithm", json!({"alg": null}), "token_malformed"),
+        ("none", json!({"alg": "none"}), "token_algorithm"),
+        ("None", json!({"alg": "None"}), "token_algorithm"),
+        (
+            "a shared-secret algorithm",
+            json!({"alg": "HS256"}),
+            "token_algorithm",
+        ),
+        ("lower case", json!({"alg": "es256"}), "token_algorithm"),
+        (
+            "an algorithm that the gateway does not list",
+            json!({"alg": "ES384"}),
+            "token_algorithm",
+        ),
+        (
+            "a listed algorithm of another kind of key",
+            json!({"alg": "RS256"}),
+            "token_key",
+        ),
+        ("an unknown kid", json!({"kid": "q"}), "token_key"),
+        (
+            "a kid that is a path",
+            json!({"kid": "../../dev/null"}),
+            "token_key",
+        ),
+        (
+            "a kid that is a query",
+            json!({"kid": "x' UNION SELECT 'key"}),
+            "token_key",
+        ),
+        (
+            "a kid that is a number",
+            json!({"kid": 1}),
+            "token_malformed",
+        ),
+        ("an empty kid", json!({"kid": ""}), "token_key"),
+    ];
+    for (name, over, expected) in rows {
+        let mut header = json!({"alg": "ES256", "kid": "p", "typ": "at+jwt"});
+        for (key, value) in over.as_object().unwrap() {
+            header[key] = value.clone();
+        }
+        let token = signer.sign(&header, &world.claims(&json!({"jti": name})));
+        assert_eq!(refusal(&world, &token).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_a_token_brings_along_is_never_used() {
+    let (signer, evil) = (Signer::p256("p"), Signer::p256("p"));
+    let world = World::new(&[&signer]).await;
+    world.idp.json("/evil", &json!({"keys": [evil.jwk()]}));
+    let evil_url = format!("{}/evil", world.idp.url);
+    let rows = [
+        (
+            "jwk",
+            json!({"alg": "ES256", "kid": "p", "jwk": evil.jwk()}),
+        ),
+        ("jku", json!({"alg": "ES256", "kid": "p", "jku": evil_url})),
+        ("x5u", json!({"alg": "ES256", "kid": "p", "x5u": evil_url})),
+        ("nothing", json!({"alg": "ES256", "kid": "p"})),
+    ];
+    for (name, header) in rows {
+        let token = evil.sign(&header, &world.claims(&json!({})));
+        assert_eq!(refusal(&world, &token).await, "token_signature", "{name}");
+    }
+    assert_eq!(world.idp.hits("/evil"), 0);
+}
+
+#[tokio::test]
+async fn a_public_key_used_as_a_shared_secret_signs_nothing() {
+    for signer in [Signer::rsa("k"), Signer::p256("k")] {
+        let world = World::with(&[&signer], |issuer| {
+            issuer.algorithms = [Algorithm::RS256, Algorithm::ES256].into();
+        })
+        .await;
+        for secret in signer.public_bytes() {
+            for algorithm in ["HS256", signer.algorithm()] {
+                let header = json!({"alg": algorithm, "kid": "k"});
+                let message = format!(
+                    "{}.{}",
+                    encoded(&header),
+                    encoded(&world.claims(&json!({})))
+                );
+                let tag = hmac::sign(
+                    &hmac::Key::new(hmac::HMAC_SHA256, &secret),
+                    message.as_bytes(),
+                );
+                let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag));
+                assert_ne!(refusal(&world, &token).await, "accepted", "{algorithm}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_strict_signed_token_is_refused() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let good = signer.token(&world.claims(&json!({})));
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let header = r#"{"alg":"ES256","kid":"p"}"#;
+    let twice = format!(r#"{{"iss":"{url}","iss":"{url}"}}"#, url = world.idp.url);
+    let rows = [
+        ("nothing", String::new(), "token_malformed"),
+        ("one part", "abc".to_owned(), "token_malformed"),
+        ("two parts", message.to_owned(), "token_malformed"),
+        (
+            "four parts",
+            format!("{good}.{signature}"),
+            "token_malformed",
+        ),
+        (
+            "five parts, encrypted",
+            format!("{good}.a.b"),
+            "token_malformed",
+        ),
+        ("no signature", format!("{message}."), "token_signature"),
+        (
+            "half a signature",
+            format!("{message}.{}", &signature[..42]),
+            "token_signature",
+        ),
+        ("padding", format!("{good}=="), "token_signature"),
+        ("blanks before", format!(" {good}"), "token_malformed"),
+        ("a line end after", format!("{good}\n"), "token_signature"),
+        (
+            "a name twice in the header",
+            signer.sign_texts(r#"{"alg":"ES256","alg":"ES256","kid":"p"}"#, "{}"),
+            "token_malformed",
+        ),
+        (
+            "a name twice in the claims",
+            signer.sign_texts(header, &twice),
+            "token_malformed",
+        ),
+        (
+            "claims that are a list",
+            signer.sign_texts(header, "[]"),
+            "token_malformed",
+        ),
+        (
+            "claims that are no JSON",
+            signer.sign_texts(header, "{"),
+            "token_malformed",
+        ),
+        (
+            "more after the claims",
+            signer.sign_texts(header, "{} {}"),
+            "token_malformed",
+        ),
+    ];
+    for (name, token, expected) in rows {
+        assert_eq!(refusal(&world, &token).await, expected, "{name}");
+    }
+    let long = "a".repeat(16 * 1024 + 1);
+    assert_eq!(refusal(&world, &long).await, "token_too_long");
+}
+
+#[tokio::test]
+async fn every_single_changed_character_spoils_a_token() {
+    let signer = Signer::ed25519("e");
+    let world = World::with(&[&signer], |issuer| {
+        issuer.algorithms = [Algorithm::EdDSA].into()
+    })
+    .await;
+    let good = signer.token(&world.claims(&json!({})));
+    assert_eq!(refusal(&world, &good).await, "accepted");
+    for place in 0..good.len() {
+        let mut bytes = good.clone().into_bytes();
+        bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(bytes).unwrap();
+        assert_ne!(refusal(&world, &changed).await, "accepted", "at {place}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_one_issuer_is_not_one_of_another_with_the_same_kid() {
+    let (ours, theirs) = (Signer::p256("k"), Signer::p256("k"));
+    let world = World::new(&[&ours]).await;
+    let other = World::new(&[&theirs]).await;
+    let mut issuers = world.verifier_config();
+    issuers.extend(other.verifier_config());
+    let both = world.verifier.successor(IdentityConfig {
+        issuers,
+        anonymous: None,
+    });
+    let both = both.unwrap();
+    assert!(
+        both.verify(&theirs.token(&other.claims(&json!({}))))
+            .await
+            .is_ok()
+    );
+    let crossed = both.verify(&theirs.token(&world.claims(&json!({})))).await;
+    assert_eq!(crossed, Err(TokenError::Signature));
+}
+
+#[test]
+fn only_one_bearer_header_carries_a_token() {
+    let rows: [(&str, &[&str], Result<&str, TokenError>); 9] = [
+        ("none", &[], Err(TokenError::Missing)),
+        ("one", &["Bearer abc"], Ok("abc")),
+        ("any case of the scheme", &["bEARER abc"], Ok("abc")),
+        ("several blanks", &["Bearer   abc "], Ok("abc")),
+        (
+            "two",
+            &["Bearer abc", "Bearer abc"],
+            Err(TokenError::Repeated),
+        ),
+        ("basic", &["Basic YTpi"], Err(TokenError::NotBearer)),
+        ("no scheme", &["abc"], Err(TokenError::NotBearer)),
+        (
+            "a scheme that begins like it",
+            &["BearerX abc"],
+            Err(TokenError::NotBearer),
+        ),
+        ("an empty one", &[""], Err(TokenError::NotBearer)),
+    ];
+    for (name, values, expected) in rows {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        assert_eq!(bearer(&headers), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_is_let_in_without_a_token_but_never_with_a_bad_one() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let config = IdentityConfig {
+        issuers: world.verifier_config(),
+        anonymous: Some(Anonymous {
+            user: Subject::new("guest"),
+            groups: ["visitors".to_owned()].into(),
+        }),
+    };
+    let verifier = world.verifier.successor(config).unwrap();
+    let guest = verifier.authenticate(&HeaderMap::new()).await.unwrap();
+    assert!(guest.principal().anonymous);
+    assert_eq!(guest.principal().issuer.as_str(), "anonymous");
+    assert_eq!(verifier.still_valid(&guest), Ok(()));
+    assert_eq!(
+        world.verifier.still_valid(&guest),
+        Err(TokenError::Missing),
+        "guests are not allowed any more"
+    );
+
+    let mut bad = HeaderMap::new();
+    bad.insert(
+        header::AUTHORIZATION,
+        HeaderValue::from_static("Bearer nonsense"),
+    );
+    assert!(verifier.authenticate(&bad).await.is_err());
+    let none = world.verifier.authenticate(&HeaderMap::new()).await;
+    assert_eq!(none.map(|_| ()), Err(TokenError::Missing));
+}
+
+#[tokio::test]
+async fn law_11_exp_is_checked_again_for_what_waited() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let token =
+        signer.token(&world.claims(&json!({"email": "unverified@example.com", "groups": ["a"]})));
+    let verified = world.verifier.verify(&token).await.unwrap();
+    assert_eq!(world.verifier.still_valid(&verified), Ok(()));
+    world.clock.jump(599_999);
+    assert_eq!(world.verifier.still_valid(&verified), Ok(()));
+    world.clock.jump(1);
+    assert_eq!(
+        world.verifier.still_valid(&verified),
+        Err(TokenError::Expired)
+    );
+    assert_eq!(
+        refusal(&world, &token).await,
+        "token_expired",
+        "the cache does not outlive exp"
+    );
+}
+
+#[tokio::test]
+async fn what_waited_is_judged_by_the_settings_of_now() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let token = signer.token(&world.claims(&json!({"groups": ["a"], "roles": ["b"]})));
+    let verified = world.verifier.verify(&token).await.unwrap();
+    let changed = |adjust: &dyn Fn(&mut crate::identity::IssuerConfig)| {
+        let mut issuers = world.verifier_config();
+        adjust(&mut issuers[0]);
+        let config = IdentityConfig {
+            issuers,
+            anonymous: None,
+        };
+        world
+            .verifier
+            .successor(config)
+            .unwrap()
+            .still_valid(&verified)
+    };
+    assert_eq!(changed(&|_| {}), Ok(()));
+    assert_eq!(
+        changed(&|issuer| issuer.audiences = vec!["else".to_owned()]),
+        Err(TokenError::Audience {
+            expected: "else".to_owned()
+        })
+    );
+    assert_eq!(
+        changed(&|issuer| issuer.claims.groups = Some("roles".parse().unwrap())),
+        Err(TokenError::ReadOtherwise)
+    );
+    assert_eq!(
+        changed(&|issuer| issuer.algorithms = [Algorithm::RS256].into()),
+        Err(TokenError::Algorithm)
+    );
+    let nobody = world.verifier.successor(IdentityConfig::default()).unwrap();
+    assert_eq!(
+        nobody.still_valid(&verified),
+        Err(TokenError::UnknownIssuer)
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_token_is_verified_once() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let token = signer.token(&world.claims(&json!({})));
+    let first = world.verifier.verify(&token).await.unwrap();
+    let second = world.verifier.verify(&token).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &second));
+    assert!(first.token_digest().is_some());
+}
+
+#[tokio::test]
+async fn neither_debug_output_nor_errors_repeat_a_token() {
+    let signer = Signer::p256("p");
+    let world = World::new(&[&signer]).await;
+    let token = signer.token(&world.claims(&json!({})));
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let verified = world.verifier.verify(&token).await.unwrap();
+    let spoiled = format!("{message}.{}", signature.chars().rev().collect::<String>());
+    let error = world.verifier.verify(&spoiled).await.unwrap_err();
+    let said = format!("{verified:?} {error} {error:?} {:?}", world.verifier);
+    assert!(!said.contains(signature) && !said.contains(message));
+}
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
