@@ -4,6 +4,7 @@
 //! parameters. That is what lets the sidecar, the operator, the command line and the tests reach the same
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
+pub mod approval;
 pub mod json;
 pub mod name;
 pub mod principal;
