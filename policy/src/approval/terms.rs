@@ -1,8 +1,12 @@
 //! What was asked for: the immutable part of an access request, and whether a call fits it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::approval::person::Requester;
+use crate::approval::person::{Requester, account_of};
+use crate::approval::voice::{Approver, Verdict, Voice};
+use crate::bundle::SubjectItem;
+use crate::decide::{GrantScope, GrantSpec, HoldRule};
 use crate::name::{Digest, GatewayName, Revision, RuleId};
 use crate::principal::CallerKey;
 use crate::time::UnixMillis;
@@ -12,11 +16,78 @@ use crate::time::UnixMillis;
 pub struct RuleTerms {
     pub id: RuleId,
     pub digest: Digest,
+    /// Any item suffices; an empty list admits nobody.
+    pub approvers: Vec<SubjectItem>,
     /// How many distinct people must approve; at least one.
     pub required: u32,
     pub reason_required: bool,
-    /// How long an approval lasts.
-    pub window: Duration,
+}
+
+impl From<&HoldRule> for RuleTerms {
+    fn from(rule: &HoldRule) -> Self {
+        Self {
+            id: (*rule.id).clone(),
+            digest: rule.digest,
+            approvers: rule.approvers.clone(),
+            required: rule.required.max(1),
+            reason_required: rule.reason_required,
+        }
+    }
+}
+
+impl RuleTerms {
+    /// Whether this rule lets `approver` speak.
+    #[must_use]
+    pub fn admits(&self, approver: &Approver) -> bool {
+        self.approvers.iter().any(|item| admits(item, approver))
+    }
+
+    fn met_by(&self, voices: &[Voice]) -> bool {
+        let approvals = voices
+            .iter()
+            .filter(|voice| voice.verdict == Verdict::Approve && self.admits(&voice.by))
+            .count();
+        u32::try_from(approvals).unwrap_or(u32::MAX) >= self.required.max(1)
+    }
+}
+
+/// What cannot be mapped is refused: an approver brings no claims, so an item with claims fits nobody here.
+fn admits(item: &SubjectItem, approver: &Approver) -> bool {
+    let named = |names: &BTreeSet<String>| {
+        names.contains(&approver.username) || !names.is_disjoint(&approver.aliases)
+    };
+    !item.is_empty()
+        && item.claims.is_empty()
+        && (item.issuer.is_none() || item.issuer == approver.issuer)
+        && (item.users.is_empty() || named(&item.users))
+        && (item.groups.is_empty() || !item.groups.is_disjoint(&approver.groups))
+        && match account_of(&approver.username) {
+            // A ServiceAccount approves only if named, never by a group that it is in.
+            Some(account) => item.service_accounts.contains(&account),
+            None => item.service_accounts.is_empty(),
+        }
+}
+
+/// Who may approve, in words.
+#[must_use]
+pub fn describe(item: &SubjectItem) -> String {
+    let list = |names: &BTreeSet<String>| {
+        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        quoted.join(", ")
+    };
+    let accounts = item.service_accounts.iter().map(|account| format!("{}/{}", account.namespace, account.name));
+    let parts = [
+        ("user", list(&item.users)),
+        ("group", list(&item.groups)),
+        ("service account", list(&accounts.collect())),
+        ("claim", list(&item.claims.keys().cloned().collect())),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {names}"))
+        .collect();
+    parts.join(" with ")
 }
 
 /// What an approval would cover.
@@ -71,6 +142,94 @@ pub struct Claim {
     pub rules: Vec<Digest>,
     /// The policy in force now; recorded beside the one the request was opened under.
     pub revision: Revision,
+}
+
+impl Scope {
+    /// What approving a call that these rules hold would give: a window only where every rule says so, and then
+    /// the narrowest of them.
+    #[must_use]
+    pub fn of(grants: &[GrantSpec], digest: Digest, tool: Option<&str>, pin: Option<Digest>) -> Self {
+        let windows = !grants.is_empty()
+            && grants.iter().all(|grant| match grant.scope {
+                GrantScope::Call => false,
+                GrantScope::Tool => true,
+            });
+        match tool.filter(|_| windows) {
+            Some(tool) => Self::Tool(Window {
+                tool: tool.to_owned(),
+                pin,
+                any_client: false,
+                max_uses: grants.iter().filter_map(|grant| grant.max_uses).min(),
+            }),
+            None => Self::Call { digest },
+        }
+    }
+
+    /// How often it may be used at most.
+    #[must_use]
+    pub fn max_uses(&self) -> Option<usize> {
+        match self {
+            Self::Call { .. } => Some(1),
+            Self::Tool(window) => Some(usize::try_from(window.max_uses?).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+impl Terms {
+    /// Whether the approvals among `voices` satisfy every rule. No rules at all are satisfied by nobody.
+    #[must_use]
+    pub fn met_by(&self, voices: &[Voice]) -> bool {
+        !self.rules.is_empty() && self.rules.iter().all(|rule| rule.met_by(voices))
+    }
+
+    /// Who may approve, rule by rule, in words.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        let rules = self.rules.iter().map(|rule| {
+            let items: Vec<String> = rule.approvers.iter().map(describe).collect();
+            format!("{} of {} for {}", rule.required, items.join(" or "), rule.id)
+        });
+        rules.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether a grant on these terms covers the call (law 22).
+    pub fn covers(&self, claim: &Claim) -> Result<(), Misfit> {
+        if self.gateway != claim.gateway {
+            return Err(Misfit::Gateway);
+        }
+        let mine = &self.requester.key;
+        let same_person = mine.issuer == claim.caller.issuer && mine.subject == claim.caller.subject;
+        let same_client = mine.client == claim.caller.client && mine.actor == claim.caller.actor;
+        match &self.scope {
+            Scope::Call { digest } => {
+                covered(same_person && same_client, Misfit::Caller)?;
+                covered(*digest == claim.digest, Misfit::Call)?;
+                covered(self.rule_digests() == claim.rule_set(), Misfit::Rules)
+            }
+            Scope::Tool(window) => {
+                covered(same_person && (same_client || window.any_client), Misfit::Caller)?;
+                covered(claim.tool.as_ref() == Some(&window.tool), Misfit::Tool)?;
+                covered(claim.pin == window.pin, Misfit::Tool)?;
+                let rules = claim.rule_set();
+                let approved = !rules.is_empty() && rules.is_subset(&self.rule_digests());
+                covered(approved, Misfit::Rules)
+            }
+        }
+    }
+
+    fn rule_digests(&self) -> BTreeSet<Digest> {
+        self.rules.iter().map(|rule| rule.digest).collect()
+    }
+}
+
+impl Claim {
+    fn rule_set(&self) -> BTreeSet<Digest> {
+        self.rules.iter().copied().collect()
+    }
+}
+
+fn covered(fits: bool, otherwise: Misfit) -> Result<(), Misfit> {
+    if fits { Ok(()) } else { Err(otherwise) }
 }
 
 /// Why a grant does not cover a call.

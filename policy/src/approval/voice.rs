@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::approval::person::{Names, account_of};
+use serde::{Deserialize, Serialize};
+
+use crate::approval::person::Names;
+use crate::approval::terms::Terms;
 use crate::name::{Digest, Issuer};
 use crate::time::UnixMillis;
 
 /// One approver's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Verdict {
     Approve,
     Deny,
@@ -16,7 +21,9 @@ pub enum Verdict {
 }
 
 /// How far the platform vouches for the approver's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Assurance {
     /// The approver said so (standalone, law 24).
     Asserted,
@@ -44,11 +51,6 @@ impl Approver {
         let aliases = self.aliases.iter().map(String::as_str);
         Names::new(aliases.chain([self.username.as_str()]))
     }
-
-    #[must_use]
-    pub fn is_service_account(&self) -> bool {
-        account_of(&self.username).is_some()
-    }
 }
 
 /// A review as it counts: who, what, when, and what they saw.
@@ -60,6 +62,67 @@ pub struct Voice {
     /// Digest of the preview that the approver saw.
     pub preview: Option<Digest>,
     pub at: UnixMillis,
+}
+
+impl Voice {
+    /// Whether this voice counts on `terms`, after those that count `already`.
+    pub fn counts(&self, terms: &Terms, already: &[Self]) -> Result<(), Refusal> {
+        if self.by.username.trim().is_empty() {
+            return Err(Refusal::NoName);
+        }
+        let names = self.by.names();
+        let own = terms.requester.names.may_be(&names);
+        match self.verdict {
+            Verdict::Approve | Verdict::Deny => {
+                if own {
+                    return Err(Refusal::SelfReview(self.by.username.clone()));
+                }
+                self.is_first(&names, already)?;
+                self.is_admitted(terms)?;
+            }
+            // Taking back only narrows, so the requester may do it as well.
+            Verdict::Revoke if own => {}
+            Verdict::Revoke => self.is_admitted(terms)?,
+        }
+        if self.verdict == Verdict::Approve {
+            self.is_informed(terms)?;
+        }
+        Ok(())
+    }
+
+    fn is_first(&self, names: &Names, already: &[Self]) -> Result<(), Refusal> {
+        let spoke = already
+            .iter()
+            .any(|voice| voice.verdict != Verdict::Revoke && voice.by.names().may_be(names));
+        if spoke {
+            return Err(Refusal::SecondVoice(self.by.username.clone()));
+        }
+        Ok(())
+    }
+
+    fn is_admitted(&self, terms: &Terms) -> Result<(), Refusal> {
+        if let Some(rule) = terms.rules.iter().find(|rule| rule.approvers.is_empty()) {
+            return Err(Refusal::NoApprovers(rule.id.to_string()));
+        }
+        if terms.rules.iter().any(|rule| rule.admits(&self.by)) {
+            return Ok(());
+        }
+        Err(Refusal::NotAnApprover {
+            name: self.by.username.clone(),
+            wanted: terms.wanted(),
+        })
+    }
+
+    fn is_informed(&self, terms: &Terms) -> Result<(), Refusal> {
+        let reason = self.reason.as_ref().is_some_and(|text| !text.trim().is_empty());
+        if !reason && terms.rules.iter().any(|rule| rule.reason_required) {
+            return Err(Refusal::ReasonMissing);
+        }
+        if self.preview != terms.preview {
+            return Err(Refusal::PreviewDiffers);
+        }
+        Ok(())
+    }
 }
 
 /// Why a review does not count.
