@@ -8,4 +8,5 @@ pub mod approval;
 pub mod json;
 pub mod name;
 pub mod principal;
+pub mod source;
 pub mod time;
