@@ -5,6 +5,9 @@
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
 pub mod approval;
+pub mod bundle;
+pub mod condition;
+pub mod decide;
 pub mod json;
 pub mod name;
 pub mod principal;
