@@ -6,24 +6,19 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::approval::terms::{Claim, Misfit, Terms};
 use crate::approval::voice::{Refusal, Verdict, Voice};
 use crate::name::{CallId, Digest, Revision};
 use crate::time::UnixMillis;
 
-/// How a use of a grant ended.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub enum Outcome {
-    Succeeded,
-    Failed,
-    /// Something may have happened: a crash, a lost connection, a revocation.
-    Unknown,
-}
+/// How a use of a grant ended. Unknown: something may have happened (a crash, a lost connection, a revocation).
+pub use crate::source::access::Outcome;
 
 /// One use of a grant, written down before the first byte goes upstream (law 21).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Use {
     pub call: CallId,
     /// The digest of the call that used it.
@@ -32,8 +27,10 @@ pub struct Use {
     pub revision: Revision,
     pub at: UnixMillis,
     /// None while it runs, or waits for its next leg.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<(UnixMillis, Outcome)>,
     /// The hash of the server's `requestState`: the one leg that may go on with this use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continuation: Option<Digest>,
 }
 
@@ -204,6 +201,31 @@ impl Case {
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.uses().last()?.ended.map(|(_, outcome)| outcome)
+    }
+
+    /// When it was approved and when the grant ends or would have ended; none if it never was.
+    #[must_use]
+    pub fn granted(&self) -> Option<(UnixMillis, UnixMillis)> {
+        let facts = self.facts();
+        if !facts.terms.met_by(&facts.voices) {
+            return None;
+        }
+        let approvals = facts
+            .voices
+            .iter()
+            .filter(|voice| voice.verdict == Verdict::Approve);
+        let since = approvals.map(|voice| voice.at).max()?;
+        Some((since, since.after(facts.terms.window)))
+    }
+
+    /// When the present state began.
+    #[must_use]
+    pub fn since(&self) -> UnixMillis {
+        match self {
+            Self::Pending(pending) => pending.0.terms.opened,
+            Self::Approved(approved) => self.granted().map_or(approved.ends, |(since, _)| since),
+            Self::Closed(closed) => closed.at,
+        }
     }
 
     /// When this state ends by itself.

@@ -8,6 +8,7 @@
 
 pub mod binding;
 pub mod case;
+pub mod object;
 pub mod person;
 pub mod terms;
 pub mod voice;

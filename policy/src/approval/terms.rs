@@ -9,6 +9,7 @@ use crate::bundle::SubjectItem;
 use crate::decide::{GrantScope, GrantSpec, HoldRule};
 use crate::name::{Digest, GatewayName, Revision, RuleId};
 use crate::principal::CallerKey;
+use crate::source::rule::Condition;
 use crate::time::UnixMillis;
 
 /// One hold rule as it stood when the request was opened.
@@ -75,7 +76,10 @@ pub fn describe(item: &SubjectItem) -> String {
         let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         quoted.join(", ")
     };
-    let accounts = item.service_accounts.iter().map(|account| format!("{}/{}", account.namespace, account.name));
+    let accounts = item
+        .service_accounts
+        .iter()
+        .map(|account| format!("{}/{}", account.namespace, account.name));
     let parts = [
         ("user", list(&item.users)),
         ("group", list(&item.groups)),
@@ -94,20 +98,23 @@ pub fn describe(item: &SubjectItem) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scope {
     /// One exact call, once.
-    Call { digest: Digest },
+    Call {
+        /// Of [`crate::approval::Binding`].
+        digest: Digest,
+    },
     /// Calls of one tool for a while (law 22).
     Tool(Window),
 }
 
-/// The bounds of a `scope: Tool` grant.
-#[derive(Clone, Debug, PartialEq)]
+/// The bounds of a `scope: Tool` grant, beside tool, pin and rules.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Window {
-    pub tool: String,
-    pub pin: Option<Digest>,
     /// Whatever client acts for the requester may use it.
     pub any_client: bool,
     /// Unlimited within the window where none.
     pub max_uses: Option<u32>,
+    /// What each use must meet; the guard evaluates it and says so in its [`Claim`].
+    pub when: Vec<Condition>,
 }
 
 /// The immutable part of one access request.
@@ -115,12 +122,18 @@ pub struct Window {
 pub struct Terms {
     pub gateway: GatewayName,
     pub requester: Requester,
+    /// The requester's verified e-mail address, for people to read.
+    pub email: Option<String>,
+    pub method: String,
+    /// The tool or prompt name, or the resource's URI.
+    pub target: Option<String>,
+    pub pin: Option<Digest>,
     pub scope: Scope,
     pub rules: Vec<RuleTerms>,
-    pub revision: Revision,
+    pub revision: Option<Revision>,
     pub reason: Option<String>,
-    /// Digest of the preview that approvers are shown.
-    pub preview: Option<Digest>,
+    /// The masked preview, as approvers are shown it.
+    pub preview: Option<String>,
     pub opened: UnixMillis,
     /// After this nobody can approve it, and a denial no longer refuses.
     pub expires: UnixMillis,
@@ -142,27 +155,29 @@ pub struct Claim {
     pub rules: Vec<Digest>,
     /// The policy in force now; recorded beside the one the request was opened under.
     pub revision: Revision,
+    /// Set once the guard has found the grant's `when` to hold for this call. A grant without conditions asks
+    /// for nothing.
+    pub when_holds: bool,
 }
 
 impl Scope {
     /// What approving a call that these rules hold would give: a window only where every rule says so, and then
     /// the narrowest of them.
     #[must_use]
-    pub fn of(grants: &[GrantSpec], digest: Digest, tool: Option<&str>, pin: Option<Digest>) -> Self {
+    pub fn of(grants: &[GrantSpec], digest: Digest) -> Self {
         let windows = !grants.is_empty()
             && grants.iter().all(|grant| match grant.scope {
                 GrantScope::Call => false,
                 GrantScope::Tool => true,
             });
-        match tool.filter(|_| windows) {
-            Some(tool) => Self::Tool(Window {
-                tool: tool.to_owned(),
-                pin,
-                any_client: false,
-                max_uses: grants.iter().filter_map(|grant| grant.max_uses).min(),
-            }),
-            None => Self::Call { digest },
+        if !windows {
+            return Self::Call { digest };
         }
+        Self::Tool(Window {
+            any_client: false,
+            max_uses: grants.iter().filter_map(|grant| grant.max_uses).min(),
+            when: Vec::new(),
+        })
     }
 
     /// How often it may be used at most.
@@ -182,12 +197,25 @@ impl Terms {
         !self.rules.is_empty() && self.rules.iter().all(|rule| rule.met_by(voices))
     }
 
+    /// The digest of the preview; a review carries it to say what its author saw.
+    #[must_use]
+    pub fn preview_digest(&self) -> Option<Digest> {
+        self.preview
+            .as_ref()
+            .map(|text| Digest::of(text.as_bytes()))
+    }
+
     /// Who may approve, rule by rule, in words.
     #[must_use]
     pub fn wanted(&self) -> String {
         let rules = self.rules.iter().map(|rule| {
             let items: Vec<String> = rule.approvers.iter().map(describe).collect();
-            format!("{} of {} for {}", rule.required, items.join(" or "), rule.id)
+            format!(
+                "{} of {} for {}",
+                rule.required,
+                items.join(" or "),
+                rule.id
+            )
         });
         rules.collect::<Vec<_>>().join("; ")
     }
@@ -198,7 +226,8 @@ impl Terms {
             return Err(Misfit::Gateway);
         }
         let mine = &self.requester.key;
-        let same_person = mine.issuer == claim.caller.issuer && mine.subject == claim.caller.subject;
+        let same_person =
+            mine.issuer == claim.caller.issuer && mine.subject == claim.caller.subject;
         let same_client = mine.client == claim.caller.client && mine.actor == claim.caller.actor;
         match &self.scope {
             Scope::Call { digest } => {
@@ -207,12 +236,19 @@ impl Terms {
                 covered(self.rule_digests() == claim.rule_set(), Misfit::Rules)
             }
             Scope::Tool(window) => {
-                covered(same_person && (same_client || window.any_client), Misfit::Caller)?;
-                covered(claim.tool.as_ref() == Some(&window.tool), Misfit::Tool)?;
-                covered(claim.pin == window.pin, Misfit::Tool)?;
+                covered(
+                    same_person && (same_client || window.any_client),
+                    Misfit::Caller,
+                )?;
+                covered(
+                    claim.tool.is_some() && claim.tool == self.target,
+                    Misfit::Tool,
+                )?;
+                covered(claim.pin == self.pin, Misfit::Tool)?;
                 let rules = claim.rule_set();
                 let approved = !rules.is_empty() && rules.is_subset(&self.rule_digests());
-                covered(approved, Misfit::Rules)
+                covered(approved, Misfit::Rules)?;
+                covered(window.when.is_empty() || claim.when_holds, Misfit::When)
             }
         }
     }
@@ -245,4 +281,6 @@ pub enum Misfit {
     Tool,
     #[error("other approval rules apply now")]
     Rules,
+    #[error("its conditions do not hold for this call")]
+    When,
 }

@@ -2,34 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use crate::approval::person::Names;
 use crate::approval::terms::Terms;
 use crate::name::{Digest, Issuer};
 use crate::time::UnixMillis;
 
-/// One approver's word.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub enum Verdict {
-    Approve,
-    Deny,
-    /// Takes back what was approved.
-    Revoke,
-}
-
-/// How far the platform vouches for the approver's name.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub enum Assurance {
-    /// The approver said so (standalone, law 24).
-    Asserted,
-    /// The Kubernetes API server authenticated the approver.
-    Authenticated,
-}
+pub use crate::source::access::{Assurance, Verdict};
 
 /// Who speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,11 +92,14 @@ impl Voice {
     }
 
     fn is_informed(&self, terms: &Terms) -> Result<(), Refusal> {
-        let reason = self.reason.as_ref().is_some_and(|text| !text.trim().is_empty());
+        let reason = self
+            .reason
+            .as_ref()
+            .is_some_and(|text| !text.trim().is_empty());
         if !reason && terms.rules.iter().any(|rule| rule.reason_required) {
             return Err(Refusal::ReasonMissing);
         }
-        if self.preview != terms.preview {
+        if self.preview != terms.preview_digest() {
             return Err(Refusal::PreviewDiffers);
         }
         Ok(())
