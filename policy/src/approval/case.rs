@@ -5,10 +5,11 @@
 //! state from facts alone (terms, voices, uses, a withdrawal); what somebody wrote into `phase` is never read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::approval::terms::{Claim, Misfit, Terms};
+use crate::approval::terms::{Claim, Misfit, Scope, Terms};
 use crate::approval::voice::{Refusal, Verdict, Voice};
 use crate::name::{CallId, Digest, Revision};
 use crate::time::UnixMillis;
@@ -312,15 +313,20 @@ impl Case {
             .any(|open| open.ended.is_none() && open.continuation.as_ref() == Some(state))
     }
 
-    /// Takes up the use that waits for this leg, under the id of the leg's call; once.
+    /// Takes up the use that waits for this leg, under the id of the leg's call; once. The server's question may
+    /// outlast the grant that its call used, but not the request as well.
     pub fn take_up(
         &mut self,
         state: &Digest,
         claim: &Claim,
         call: CallId,
+        now: UnixMillis,
     ) -> Result<(), ConsumeRefusal> {
         if self.closing() == Some(Closing::Revoked) {
             return Err(ConsumeRefusal::Revoked);
+        }
+        if now >= self.remembered_until() {
+            return Err(ConsumeRefusal::Expired);
         }
         self.terms().covers(claim)?;
         let waiting = self.facts_mut().uses.iter_mut().find(|open| {
@@ -332,6 +338,37 @@ impl Case {
         waiting.continuation = None;
         waiting.call = call;
         Ok(())
+    }
+
+    /// The later of the end of the grant and the end of the request.
+    #[must_use]
+    pub fn remembered_until(&self) -> UnixMillis {
+        let expires = self.terms().expires;
+        self.granted()
+            .map_or(expires, |(_, ends)| ends.max(expires))
+    }
+
+    /// Whether an identical call belongs to this request rather than to a new one (law 20). `settle`: how long
+    /// after a use that ended well known the repeats that raced with it still hear of it.
+    #[must_use]
+    pub fn joinable(&self, now: UnixMillis, settle: Duration) -> bool {
+        let Some(why) = self.closing() else {
+            return true;
+        };
+        match why {
+            Closing::Denied | Closing::Revoked => now < self.terms().expires,
+            Closing::Expired | Closing::Withdrawn => false,
+            Closing::Consumed => match (&self.terms().scope, self.uses().last()) {
+                // A window that is used up covers no further call; the next one needs a new word.
+                (Scope::Tool(_), _) | (Scope::Call { .. }, None) => false,
+                (Scope::Call { .. }, Some(last)) => match last.ended {
+                    None | Some((_, Outcome::Unknown)) => now < self.remembered_until(),
+                    Some((ended, Outcome::Succeeded | Outcome::Failed)) => {
+                        now < ended.after(settle)
+                    }
+                },
+            },
+        }
     }
 
     #[must_use]

@@ -13,7 +13,7 @@ use crate::approval::person::{Names, Requester};
 use crate::approval::terms::{RuleTerms, Scope, Terms, Window};
 use crate::approval::voice::{Approver, Assurance, Refusal, Verdict, Voice};
 use crate::bundle::SubjectItem;
-use crate::name::{ClientId, Digest, GatewayName, Issuer, RequestId, RuleId, Subject};
+use crate::name::{ClientId, GatewayName, Issuer, RequestId, RuleId, Subject};
 use crate::principal::{CallerKey, ServiceAccount};
 use crate::source::access::{
     self, AccessRequestSpec, AccessRequestStatus, AccessReviewSpec, ConditionStatus, HoldingRule,

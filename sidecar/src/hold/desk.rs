@@ -1,10 +1,12 @@
 //! The guard's view of approvals: ask, wait, use once, say how it ended.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sallyport_policy::approval::{Claim, ConsumeRefusal, Misfit, Outcome, Requester, RuleTerms};
-use sallyport_policy::name::{CallId, ClientId, Digest, GatewayName, RequestId, Revision};
+use sallyport_policy::approval::{Claim, ConsumeRefusal, Outcome, Requester, Scope, Terms};
+use sallyport_policy::bundle::ApprovalSettings;
+use sallyport_policy::decide::{GrantUse, HoldRule};
+use sallyport_policy::name::{CallId, Digest, GatewayName, RequestId, Revision};
+use sallyport_policy::source::rule::Condition;
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::{broadcast, watch};
 
@@ -79,29 +81,74 @@ pub struct Ask {
     pub digest: Digest,
     pub gateway: GatewayName,
     pub requester: Requester,
+    /// The requester's verified e-mail address, for approvers to read.
+    pub email: Option<String>,
     pub method: String,
     /// The tool or prompt name, or the resource's URI.
     pub target: Option<String>,
     pub pin: Option<Digest>,
-    /// The masked preview of the arguments, as approvers will see it (law 23).
+    /// The masked preview of the arguments as JSON text, as approvers will see it (law 23).
     pub preview: Option<String>,
-    /// All hold rules that match.
-    pub rules: Vec<RuleTerms>,
+    /// All hold rules that match, as the decision named them.
+    pub rules: Vec<Arc<HoldRule>>,
     pub revision: Revision,
     /// Why the caller wants it, where the protocol had a place for that.
     pub reason: Option<String>,
-    pub limits: AskLimits,
+    /// As in force now.
+    pub settings: ApprovalSettings,
 }
 
-/// The gateway's `approvals` section, as in force now.
-#[derive(Clone, Copy, Debug)]
-pub struct AskLimits {
-    /// How long a request may wait for reviews, and how long a denial refuses.
-    pub request_ttl: Duration,
-    /// Longest grant, whatever the rules say.
-    pub max_grant: Duration,
-    /// Most pending requests of one principal.
-    pub max_pending: usize,
+impl Ask {
+    /// The terms of the request that this opens at `now`. Where rules differ the narrowest grant counts.
+    #[must_use]
+    pub fn terms(&self, now: UnixMillis) -> Terms {
+        let grants: Vec<_> = self.rules.iter().map(|rule| rule.grant.clone()).collect();
+        let scope = match self.tool() {
+            Some(_) => Scope::of(&grants, self.digest),
+            None => Scope::Call {
+                digest: self.digest,
+            },
+        };
+        let longest = self.settings.max_grant;
+        let window = grants.iter().map(|grant| grant.duration).min();
+        Terms {
+            gateway: self.gateway.clone(),
+            requester: self.requester.clone(),
+            email: self.email.clone(),
+            method: self.method.clone(),
+            target: self.target.clone(),
+            pin: self.pin,
+            scope,
+            rules: self.rules.iter().map(|rule| (&**rule).into()).collect(),
+            revision: Some(self.revision),
+            reason: self.reason.clone(),
+            preview: self.preview.clone(),
+            opened: now,
+            expires: now.after(self.settings.request_ttl),
+            window: window.unwrap_or(longest).min(longest),
+        }
+    }
+
+    /// The claim that the asked call has on grants.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        Claim {
+            gateway: self.gateway.clone(),
+            caller: self.requester.key.clone(),
+            digest: self.digest,
+            tool: self.tool().map(ToOwned::to_owned),
+            pin: self.pin,
+            rules: self.rules.iter().map(|rule| rule.digest).collect(),
+            revision: self.revision,
+            when_holds: false,
+        }
+    }
+
+    fn tool(&self) -> Option<&str> {
+        self.target
+            .as_deref()
+            .filter(|_| self.method == "tools/call")
+    }
 }
 
 /// A place in the queue of one access request. Dropping it ends the waiting, not the request.
@@ -178,15 +225,17 @@ pub struct Grant {
     pub request: RequestId,
     pub ends: UnixMillis,
     /// None: as many as the window lasts.
-    pub uses_left: Option<u32>,
+    pub uses_left: Option<usize>,
+    /// What the call must meet; the guard says so by `when_holds` in the claim that it consumes with.
+    pub when: Vec<Condition>,
 }
 
 /// A use as the keeper hands it out.
 #[derive(Debug)]
 pub struct Consumption {
     pub of: UseRef,
-    pub opened_under: Revision,
-    pub client: Option<ClientId>,
+    pub grant: GrantUse,
+    pub opened_under: Option<Revision>,
     pub status: watch::Receiver<Status>,
 }
 
@@ -207,8 +256,14 @@ impl Consumed {
 
     /// The revision under which the request was opened; recorded beside the one in force (law 19).
     #[must_use]
-    pub fn opened_under(&self) -> Revision {
+    pub fn opened_under(&self) -> Option<Revision> {
         self.taken.opened_under
+    }
+
+    /// For `Bundle::decide_granted`.
+    #[must_use]
+    pub fn grant(&self) -> &GrantUse {
+        &self.taken.grant
     }
 
     /// Returns when the grant is revoked; pending for ever otherwise. To be raced against the upstream call.
@@ -273,8 +328,12 @@ pub struct MissedRevocations;
 /// The keeper could not read or write: ours to mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    #[error("approvals cannot be stored: {0}")]
-    Disk(String),
+    #[error("cannot {what}: {why}")]
+    Disk { what: String, why: String },
+    #[error("`{0}` was changed by somebody else while we run; restart to read it again")]
+    Changed(String),
+    #[error("another process keeps the approvals of `{0}`; stop it, or give another state folder")]
+    InUse(String),
     #[error("approvals are not served any more")]
     Stopped,
 }
@@ -282,14 +341,12 @@ pub enum StoreError {
 /// Why no request was opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
-    #[error(
-        "{limit} requests of this principal are pending already; wait for one of them to be decided"
-    )]
-    TooManyPending { limit: usize },
-    #[error(
-        "rule `{0}` names no approvers, so nobody can approve this call; name them in the policy"
-    )]
+    #[error("{limit} requests of this caller are pending already; wait until one is decided")]
+    TooManyPending { limit: u32 },
+    #[error("rule `{0}` names no approvers, so nobody can approve this call")]
     NoApprovers(String),
+    #[error("no rule holds this call, so there is nothing to approve")]
+    NothingToApprove,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -299,8 +356,8 @@ pub enum AskError {
 pub enum ConsumeError {
     #[error("request `{0}` is not known")]
     Unknown(RequestId),
-    #[error("the approval does not cover this call: {0}")]
-    Misfit(#[from] Misfit),
+    #[error("no call of this caller waits for this continuation, or it was accepted already")]
+    NoSuchLeg,
     #[error("the approval cannot be used: {0}")]
     Refused(#[from] ConsumeRefusal),
     #[error(transparent)]
