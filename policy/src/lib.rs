@@ -7,4 +7,5 @@
 pub mod json;
 pub mod name;
 pub mod principal;
+pub mod record;
 pub mod time;

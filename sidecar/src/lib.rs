@@ -1,1 +1,3 @@
-//! x
+//! The proxy on the data path of every MCP call.
+
+pub mod record;

@@ -1,0 +1,1 @@
+//! Names of the files of a recording folder.
