@@ -517,11 +517,10 @@ pub enum PurgedThing {
     #[serde(rename_all = "camelCase")]
     Segment {
         segment: u64,
-        /// SHA-256 of the file as it was.
+        /// SHA-256 of the file as it was, which the next segment's head names too.
         digest: Digest,
-        lines: u64,
-        /// Hash of its last line, which the next segment's header names.
-        last: Digest,
+        /// Of its events and payloads.
+        bytes: u64,
         /// The last checkpoint in it, which the next one names.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checkpoint: Option<super::checkpoint::Head>,
