@@ -5,6 +5,7 @@
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
 pub mod json;
+pub mod mask;
 pub mod name;
 pub mod principal;
 pub mod time;
