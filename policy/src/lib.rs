@@ -8,4 +8,5 @@ pub mod json;
 pub mod mask;
 pub mod name;
 pub mod principal;
+pub mod source;
 pub mod time;
