@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderName;
+use ipnet::IpNet;
 use sallyport_policy::approval::BindingKey;
 use sallyport_policy::bundle::Bundle;
 use sallyport_policy::decide::Budgets;
@@ -23,7 +24,8 @@ use crate::clock::Clock;
 use crate::hold::Desk;
 use crate::identity::{ProtectedResource, Verifier};
 use crate::inbound::head::{Names, Paths};
-use crate::inbound::session::Sessions;
+use crate::inbound::pipe::Pipes;
+use crate::inbound::session::{Session, Sessions};
 use crate::journal::Journal;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -43,6 +45,8 @@ pub struct InForce {
     pub forward: Vec<HeaderName>,
     pub recording: Terms,
     pub pins: PinMode,
+    /// Whose word about a client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What happens when a tool's definition changes after review.
@@ -61,6 +65,8 @@ pub struct Gateway {
     pub changes: watch::Sender<u64>,
     pub upstream: Upstream,
     pub sessions: Sessions,
+    /// Open streams of the 2024-11-05 transport.
+    pub pipes: Pipes,
     pub journal: Journal,
     pub recorder: Recorder,
     /// None where approvals are not kept: then every held call is refused.
@@ -109,16 +115,27 @@ impl Gateway {
         let idle = policy.bundle.settings().limits.session_idle;
         let now = self.now();
         for session in self.sessions.sweep(now, idle) {
-            session.end();
-            if let (Upstream::Linked(server), Some(lane)) = (&self.upstream, session.lane()) {
-                server.close(&lane).await;
-            }
+            self.finish(&session).await;
         }
         if let Upstream::Linked(server) = &self.upstream {
             server.sweep(idle).await;
         }
         self.journal.sweep(&self.recorder, now, idle);
         self.metrics.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Ends a session and its pipe to the server, if it has one.
+    pub async fn end_session(&self, id: &str) {
+        if let Some(session) = self.sessions.take(id) {
+            self.finish(&session).await;
+        }
+    }
+
+    async fn finish(&self, session: &Session) {
+        session.end();
+        if let (Upstream::Linked(server), Some(lane)) = (&self.upstream, session.lane()) {
+            server.close(&lane).await;
+        }
     }
 }
 

@@ -18,7 +18,6 @@ pub mod listen;
 pub mod memory;
 pub mod metrics;
 pub mod record;
-pub mod run;
 pub mod tls;
 pub mod trail;
 pub mod upstream;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sallyport_policy::approval::{Binding, Claim, Requester};
-use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, GrantUse, Slot};
+use sallyport_policy::approval::{Binding, Claim, ConsumeRefusal, Requester};
+use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, Slot};
 use sallyport_policy::json::Document;
 use sallyport_policy::mcp::answer::{Answer as Told, Asked, Unapproved};
 use sallyport_policy::mcp::call::{Call, Target};
@@ -25,7 +25,7 @@ use super::send::{STATE_PREFIX, send};
 use super::{Answer, denied, note, operation};
 use crate::answer::catalog::ToolEntry;
 use crate::answer::{Departure, own};
-use crate::hold::{Ask, AskError, AskLimits, ConsumeError, Consumed, Desk, Status, Ticket, rule_terms};
+use crate::hold::{Ask, AskError, ConsumeError, Consumed, Desk, Status, Ticket};
 use crate::inbound::context::Context;
 use crate::trail::Trail;
 
@@ -106,7 +106,7 @@ async fn hold_streaming(
 }
 
 /// An answer into a stream that is open already.
-async fn pour(answer: Answer, out: &mpsc::Sender<Item>) {
+pub(crate) async fn pour(answer: Answer, out: &mpsc::Sender<Item>) {
     let body = match answer {
         Answer::Json { body, .. } => body,
         Answer::Reply(reply) => reply.body,
@@ -171,11 +171,10 @@ async fn run(
     if context.policy.verifier.still_valid(&context.verified).is_err() {
         return denied(&context, call, departure.trail, &Denial::new(DenyReason::GrantMismatch)).await;
     }
-    let grant = GrantUse::consumed(consumed.request().clone(), consumed.rules().to_vec());
     let facts = tool.map(|tool| tool.facts());
     let operation = operation(call);
     let decision =
-        context.with_facts(facts, |facts| context.policy.bundle.decide_granted(&operation, facts, &grant));
+        context.with_facts(facts, |facts| context.policy.bundle.decide_granted(&operation, facts, consumed.grant()));
     note(&mut departure.trail, &decision, &context);
     match decision {
         Decision::Allow(permit, _) => {
@@ -230,7 +229,7 @@ async fn wait(
     let mut ticket = match desk.ask(ask(context, call, claim, needed)).await {
         Ok(ticket) => ticket,
         Err(AskError::TooManyPending { .. }) => return Waited::Refused(DenyReason::TooManyPending),
-        Err(AskError::NoApprovers(_) | AskError::Store(_)) => return Waited::Refused(DenyReason::ApprovalsUnavailable),
+        Err(AskError::NoApprovers(_) | AskError::NothingToApprove | AskError::Store(_)) => return Waited::Refused(DenyReason::ApprovalsUnavailable),
     };
     requested(trail, claim, needed, &ticket);
     let cancel = match (&context.session, &call.id) {
@@ -292,9 +291,12 @@ async fn take(context: &Context, desk: &Desk, request: &RequestId, claim: &Claim
 }
 
 fn not_taken(request: &RequestId, error: &ConsumeError) -> Waited {
-    match error.unapproved() {
-        Some(why) => Waited::Not { request: request.clone(), why, reason: None },
-        None => Waited::Refused(DenyReason::GrantMismatch),
+    let not = |why| Waited::Not { request: request.clone(), why, reason: None };
+    match error {
+        ConsumeError::NoSuchLeg => not(Unapproved::Used),
+        ConsumeError::Refused(refusal) => not(refusal_of(*refusal)),
+        ConsumeError::Unknown(_) => Waited::Refused(DenyReason::GrantMismatch),
+        ConsumeError::Store(_) => Waited::Refused(DenyReason::ApprovalsUnavailable),
     }
 }
 
@@ -405,24 +407,20 @@ fn leg_of(call: &Call<'_>) -> u32 {
 }
 
 fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeeded) -> Ask {
-    let approvals = &context.policy.bundle.settings().approvals;
     let preview = arguments(call).map(|node| context.policy.masker.preview(node).json);
     Ask {
         digest: claim.digest,
         gateway: claim.gateway.clone(),
         requester: Requester::of(context.principal()),
+        email: context.principal().email.clone(),
         method: call.method.name.to_owned(),
         target: target(call).map(str::to_owned),
         pin: claim.pin,
         preview,
-        rules: needed.rules.iter().map(|rule| rule_terms(rule)).collect(),
+        rules: needed.rules.clone(),
         revision: claim.revision,
         reason: None,
-        limits: AskLimits {
-            request_ttl: approvals.request_ttl,
-            max_grant: approvals.max_grant,
-            max_pending: usize::try_from(approvals.max_pending).unwrap_or(usize::MAX),
-        },
+        settings: context.policy.bundle.settings().approvals.clone(),
     }
 }
 
@@ -450,7 +448,8 @@ fn claim(
     };
     let digest = binding.digest(&context.gateway.binding).map_err(|_| DenyReason::ConditionError)?;
     let revision = context.policy.bundle.revision();
-    Ok(Claim { gateway, caller, digest, tool: call.tool().map(str::to_owned), pin, rules, revision })
+    let tool = call.tool().map(str::to_owned);
+    Ok(Claim { gateway, caller, digest, tool, pin, rules, revision, when_holds: false })
 }
 
 fn target<'c>(call: &'c Call<'_>) -> Option<&'c str> {
@@ -495,7 +494,7 @@ fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: 
             rules: needed.rules.iter().map(|rule| (*rule.id).clone()).collect(),
             required: needed.rules.iter().map(|rule| rule.required).max().unwrap_or(1),
             expires_at,
-            joined: ticket.joined(),
+            joined: false,
         })
     };
     trail.note(event, Vec::new());
@@ -510,7 +509,7 @@ fn consumed_by(context: &Context, trail: &mut Trail, consumed: &Consumed) {
         Event::ApprovalConsumed(ApprovalConsumed {
             call,
             request: consumed.request().clone(),
-            asked_under: consumed.opened_under(),
+            asked_under: consumed.opened_under().unwrap_or(context.policy.bundle.revision()),
             used_under: context.policy.bundle.revision(),
         })
     };
@@ -524,5 +523,17 @@ fn unapproved_code(why: Unapproved) -> &'static str {
         Unapproved::Revoked => DenyReason::GrantRevoked.code(),
         Unapproved::Used | Unapproved::UsedOutcomeUnknown => DenyReason::GrantUsed.code(),
         Unapproved::TooManyPending => DenyReason::TooManyPending.code(),
+    }
+}
+
+fn refusal_of(refusal: ConsumeRefusal) -> Unapproved {
+    match refusal {
+        ConsumeRefusal::Denied => Unapproved::Denied,
+        ConsumeRefusal::Withdrawn => Unapproved::Withdrawn,
+        ConsumeRefusal::Revoked => Unapproved::Revoked,
+        ConsumeRefusal::Used(outcome) => used(outcome),
+        ConsumeRefusal::NoSuchLeg => Unapproved::Used,
+        // Another racing call changed what this one saw: whoever repeats it asks anew.
+        ConsumeRefusal::Pending | ConsumeRefusal::Expired | ConsumeRefusal::Misfit(_) => Unapproved::Expired,
     }
 }

@@ -30,6 +30,7 @@ use crate::inbound::context::Context;
 use crate::record::CallRecord;
 use crate::trail::{Line, Trail};
 
+pub(crate) use held::pour;
 pub use send::{ask_for_list, end_session, open_stream, refuse_server};
 
 /// What the client gets for one message.

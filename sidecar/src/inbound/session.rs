@@ -123,9 +123,14 @@ impl Sessions {
         Some(session)
     }
 
+    /// Forgets a session; whoever takes it ends it.
+    pub fn take(&self, id: &str) -> Option<Arc<Session>> {
+        self.lock().remove(id)
+    }
+
     /// Forgets a session and ends its streams.
     pub fn close(&self, id: &str) {
-        if let Some(session) = self.lock().remove(id) {
+        if let Some(session) = self.take(id) {
             session.end();
         }
     }
