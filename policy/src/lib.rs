@@ -5,6 +5,7 @@
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
 pub mod bundle;
+pub mod compile;
 pub mod condition;
 pub mod decide;
 pub mod json;
