@@ -29,8 +29,7 @@ impl Bundle {
         for object in &content.objects {
             parts.add_object(object, observes, &content.settings)?;
         }
-        let refusal = (!content.below_guardrail.is_empty()).then_some(DenyReason::BelowGuardrail);
-        let mut bundle = Self::bare(content.gateway, revision, content.settings, refusal);
+        let mut bundle = Self::bare(content.gateway, revision, content.settings, content.refusal);
         bundle.has_observed = observes || parts.objects.iter().any(|object| object.observed);
         bundle.observes = observes;
         (bundle.objects, bundle.rules, bundle.index) = parts.finish();
@@ -55,7 +54,7 @@ impl Bundle {
         let content = BundleContent {
             format: FORMAT,
             gateway,
-            below_guardrail: Vec::new(),
+            refusal: None,
             settings: Settings::of(&GatewaySpec::default()),
             objects: vec![ObjectContent {
                 source: RuleSource::BuiltIn,

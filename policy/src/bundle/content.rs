@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{BundleError, Settings};
+use crate::decide::DenyReason;
 use crate::json::{self, Document, Limits};
 use crate::name::{Digest, GatewayName, Revision, RuleId, RuleSource};
 use crate::source::policy::Validity;
@@ -26,9 +27,9 @@ const BUNDLE_LIMITS: Limits = Limits {
 pub struct BundleContent {
     pub format: u32,
     pub gateway: GatewayName,
-    /// Whether the gateway is below a guardrail; then everything is denied.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub below_guardrail: Vec<String>,
+    /// Denies everything for this reason: below a guardrail, or a gateway that no longer compiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<DenyReason>,
     pub settings: Settings,
     /// Guardrails by name, then policies by name.
     pub objects: Vec<ObjectContent>,
