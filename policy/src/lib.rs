@@ -10,6 +10,7 @@ pub mod condition;
 pub mod decide;
 pub mod json;
 pub mod name;
+pub mod pin;
 pub mod principal;
 pub mod source;
 pub mod time;

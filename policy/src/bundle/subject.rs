@@ -1,33 +1,15 @@
-//! Who a policy is about and who may approve: subject items with their issuers resolved.
+//! Who a policy is about: subject items made ready, with the issuers they mean (law 10).
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use crate::condition::Scalar;
-use crate::condition::claim::ClaimPath;
+use crate::condition::claim::{ClaimPath, ClaimPathError};
+use crate::json::Decimal;
 use crate::name::Issuer;
 use crate::principal::{Principal, ServiceAccount};
+use crate::source::{Literal, Subject};
 
-/// One item of `subjects` or `approvers`: every field given must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SubjectItem {
-    /// None: the gateway's first issuer, or any that speaks for ServiceAccounts where only those are named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<Issuer>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub users: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub groups: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub service_accounts: BTreeSet<ServiceAccount>,
-    /// Every claim listed, any of its values; values are scalars as text of JSON.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub claims: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// Which issuer an item without one means, and which issuer stands in for it (law 10).
+/// Which issuer an item without one means, and which issuer stands in for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IssuerContext {
     /// The gateway's first issuer.
@@ -37,45 +19,76 @@ pub struct IssuerContext {
 }
 
 impl IssuerContext {
-    /// Whether a principal of `actual` is one of the issuer that an item names or leaves out.
-    fn fits(&self, named: Option<&Issuer>, actual: &Issuer) -> bool {
+    /// Whether tokens of `actual` count for an item that names this issuer, or none.
+    #[must_use]
+    pub fn fits(&self, named: Option<&str>, actual: &Issuer) -> bool {
+        let first = self.first.as_ref().map(Issuer::as_str);
         let stands_in = self.standalone.as_ref() == Some(actual);
-        match named.or(self.first.as_ref()) {
+        match named.or(first) {
             Some(wanted) => {
-                wanted == actual || (stands_in && self.first.as_ref().is_none_or(|f| f == wanted))
+                wanted == actual.as_str()
+                    || (stands_in && first.is_none_or(|first| first == wanted))
             }
             None => stands_in,
         }
     }
 }
 
-impl SubjectItem {
-    /// An item that names nobody; it is refused when compiling.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+/// One item of `subjects`; every field given must fit.
+#[derive(Clone, Debug)]
+pub(crate) struct ActiveSubject {
+    issuer: Option<String>,
+    pub(crate) users: BTreeSet<String>,
+    pub(crate) groups: BTreeSet<String>,
+    pub(crate) accounts: BTreeSet<ServiceAccount>,
+    claims: Vec<(ClaimPath, Vec<Literal>)>,
+}
+
+impl ActiveSubject {
+    pub(crate) fn new(subject: &Subject) -> Result<Self, ClaimPathError> {
+        let claims: Result<_, _> = subject
+            .claims
+            .iter()
+            .map(|(path, values)| Ok((ClaimPath::parse(path)?, values.0.clone())))
+            .collect();
+        Ok(Self {
+            issuer: subject.issuer.clone(),
+            users: subject.users.iter().cloned().collect(),
+            groups: subject.groups.iter().cloned().collect(),
+            accounts: subject
+                .service_accounts
+                .iter()
+                .map(|account| ServiceAccount {
+                    namespace: account.namespace.clone(),
+                    name: account.name.clone(),
+                })
+                .collect(),
+            claims: claims?,
+        })
     }
 
-    /// Whether the item fits this principal.
-    #[must_use]
-    pub fn fits(&self, principal: &Principal, issuers: &IssuerContext) -> bool {
+    pub(crate) fn fits(&self, principal: &Principal, issuers: &IssuerContext) -> bool {
         self.issuer_fits(principal, issuers)
             && self.user_fits(principal)
             && (self.groups.is_empty() || !self.groups.is_disjoint(&principal.groups))
-            && self.service_account_fits(principal)
-            && self.claims_fit(principal)
+            && self.account_fits(principal)
+            && self
+                .claims
+                .iter()
+                .all(|(path, wanted)| has_claim(principal, path, wanted))
     }
 
     /// A ServiceAccount is known by namespace and name alone: only the identity room sets it, from a token of
-    /// the cluster. An anonymous caller has no issuer at all; the gateway's author names its user and groups.
+    /// the cluster. An anonymous caller has no issuer; the gateway's author names its user and groups.
     fn issuer_fits(&self, principal: &Principal, issuers: &IssuerContext) -> bool {
-        let unnamed = self.issuer.is_none();
-        if unnamed && (principal.anonymous || !self.service_accounts.is_empty()) {
-            return true;
+        match &self.issuer {
+            Some(named) => issuers.fits(Some(named), &principal.issuer),
+            None if principal.anonymous || !self.accounts.is_empty() => true,
+            None => issuers.fits(None, &principal.issuer),
         }
-        issuers.fits(self.issuer.as_ref(), &principal.issuer)
     }
 
+    /// `email` is set only where it is verified.
     fn user_fits(&self, principal: &Principal) -> bool {
         self.users.is_empty()
             || self.users.contains(principal.subject.as_str())
@@ -85,34 +98,37 @@ impl SubjectItem {
                 .is_some_and(|email| self.users.contains(email))
     }
 
-    fn service_account_fits(&self, principal: &Principal) -> bool {
-        self.service_accounts.is_empty()
+    fn account_fits(&self, principal: &Principal) -> bool {
+        self.accounts.is_empty()
             || principal
                 .service_account
                 .as_ref()
-                .is_some_and(|account| self.service_accounts.contains(account))
-    }
-
-    fn claims_fit(&self, principal: &Principal) -> bool {
-        self.claims.iter().all(|(path, wanted)| {
-            ClaimPath::parse(path).is_ok_and(|path| {
-                path.select(&principal.claims)
-                    .into_iter()
-                    .flat_map(|value| match value.as_array() {
-                        Some(items) => items.iter().collect(),
-                        None => vec![value],
-                    })
-                    .any(|value| has_text(value, wanted))
-            })
-        })
+                .is_some_and(|account| self.accounts.contains(account))
     }
 }
 
-fn has_text(value: &serde_json::Value, wanted: &BTreeSet<String>) -> bool {
-    match Scalar::of_value(value) {
-        Scalar::Text(text) => wanted.contains(&*text),
-        Scalar::Bool(flag) => wanted.contains(if flag { "true" } else { "false" }),
-        Scalar::Number(lexeme) => wanted.contains(&*lexeme),
-        Scalar::Null | Scalar::Compound => false,
-    }
+fn has_claim(principal: &Principal, path: &ClaimPath, wanted: &[Literal]) -> bool {
+    path.select(&principal.claims)
+        .into_iter()
+        .any(|value| match value.as_array() {
+            Some(items) => items.iter().any(|item| is_one_of(item, wanted)),
+            None => is_one_of(value, wanted),
+        })
+}
+
+fn is_one_of(value: &serde_json::Value, wanted: &[Literal]) -> bool {
+    let value = Scalar::of_value(value);
+    wanted.iter().any(|literal| match (&value, literal) {
+        (Scalar::Text(found), Literal::Text(text)) => found == text,
+        (Scalar::Bool(found), Literal::Bool(flag)) => found == flag,
+        (Scalar::Number(found), Literal::Number(number)) => {
+            let number = number.to_string();
+            let found = Decimal::parse(found);
+            found.is_some() && found == Decimal::parse(&number)
+        }
+        (
+            Scalar::Null | Scalar::Compound | Scalar::Text(_) | Scalar::Bool(_) | Scalar::Number(_),
+            Literal::Text(_) | Literal::Bool(_) | Literal::Number(_),
+        ) => false,
+    })
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::bundle::{Budget, BudgetKey};
+use crate::bundle::Budget;
 use crate::condition::glob::{Glob, GlobKind};
-use crate::principal::Principal;
+use crate::principal::{CallerKey, Principal};
+use crate::source::settings::BudgetKey;
 use crate::time::UnixMillis;
 
 /// A budget made ready.
@@ -69,8 +70,13 @@ struct BucketKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Who {
     Everyone,
-    Principal { issuer: String, subject: String },
+    Principal {
+        issuer: String,
+        subject: String,
+    },
     Client(Option<String>),
+    /// A session is (principal, client, gateway) by law 30.
+    Session(Box<CallerKey>),
 }
 
 /// Counts in micro-calls, so that slow refills do not vanish in rounding.
@@ -203,6 +209,7 @@ impl Who {
                 issuer: principal.issuer.as_str().to_owned(),
                 subject: principal.subject.as_str().to_owned(),
             },
+            BudgetKey::Session => Self::Session(Box::new(principal.key())),
             BudgetKey::Client => {
                 Self::Client(principal.client.as_ref().map(|c| c.as_str().to_owned()))
             }

@@ -32,6 +32,17 @@ pub enum Operation<'a> {
     Open { method: &'a str },
 }
 
+impl<'a> Operation<'a> {
+    /// Where paths of conditions start (law 5: tools and prompts only).
+    #[must_use]
+    pub fn arguments(&self) -> Option<Node<'a>> {
+        match self {
+            Self::Tool { arguments, .. } | Self::Prompt { arguments, .. } => *arguments,
+            Self::Resource { .. } | Self::Method { .. } | Self::Open { .. } => None,
+        }
+    }
+}
+
 /// One entry of a list, judged for all arguments at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed<'a> {

@@ -7,8 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::explanation::Explanation;
-use crate::bundle::SubjectItem;
+use super::operation::{Facts, Operation};
+use crate::condition::{Predicate, Reading, Truth};
 use crate::name::{Digest, RequestId, Revision, RuleId};
+use crate::source::rule::{GrantScope, Preview};
+use crate::source::{Condition, Subject};
 
 /// What happens to a call, with the one explanation made while deciding.
 #[derive(Debug)]
@@ -72,6 +75,10 @@ impl Permit {
             revision,
             grant,
         }
+    }
+
+    pub(super) fn into_rule(self) -> Arc<RuleId> {
+        self.rule
     }
 
     /// The Allow that carried it, or with a grant the hold that was approved.
@@ -219,54 +226,53 @@ impl ApprovalNeeded {
 }
 
 /// One RequireApproval rule as the desk needs it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct HoldRule {
     pub id: Arc<RuleId>,
     /// Digest of the rule as written, with its id.
     pub digest: Digest,
     /// Never empty; any item suffices.
-    pub approvers: Vec<SubjectItem>,
+    pub approvers: Vec<Subject>,
     /// Distinct people that must approve, at least 1.
     pub required: u32,
     /// Whether the caller must give a reason.
     pub reason_required: bool,
     /// What an approver is shown of the arguments.
     pub preview: Preview,
-    pub grant: GrantSpec,
+    pub grant: GrantTerms,
     pub message: Option<String>,
+    /// The grant's `when`, made ready.
+    pub(crate) when: Vec<Predicate>,
 }
 
-/// What an approver is shown of the arguments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Preview {
-    /// Secret spans as kind, length and short HMAC (law 23).
-    #[default]
-    Masked,
-    /// Nothing of the arguments.
-    None,
+impl HoldRule {
+    /// Whether a window under this rule covers a use: all conditions of the grant hold, read as an Allow reads them.
+    #[must_use]
+    pub fn grant_covers(&self, operation: &Operation<'_>, facts: &Facts<'_>) -> bool {
+        let arguments = operation.arguments();
+        self.when
+            .iter()
+            .all(|part| part.judge(arguments, facts, Reading::Granting) == Truth::True)
+    }
 }
 
-/// What an approval gives.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GrantSpec {
+impl PartialEq for HoldRule {
+    /// The digest covers all that was written.
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.grant == other.grant
+    }
+}
+
+/// What an approval gives, resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantTerms {
     pub scope: GrantScope,
     /// How long it may be used; already cut to `approvals.maxGrant`.
-    #[serde(with = "crate::bundle::millis")]
     pub duration: Duration,
-    /// For windows: how often it may be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// For windows: how often it may be used; none for any number.
     pub max_uses: Option<u32>,
-}
-
-/// How far an approval reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum GrantScope {
-    /// These arguments, once.
-    #[default]
-    Call,
-    /// A window for the tool (law 22).
-    Tool,
+    /// For windows: what each use must meet, as written.
+    pub when: Vec<Condition>,
 }
 
 /// A grant that was consumed durably before resumption: the word of the desk.

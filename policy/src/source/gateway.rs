@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::authentication::Authentication;
+use super::consistency;
 use super::masking::Masking;
 use super::scalar::GoDuration;
 use super::selector::LabelSelector;
@@ -80,11 +81,11 @@ pub struct GatewaySpec {
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "(has(self.transport) && self.transport == 'Stdio') == (has(self.command) && size(self.command) > 0)",
-        "message": "transport Stdio needs a command, and only Stdio takes one"
+        "message": consistency::STDIO_COMMAND
     },
     {
         "rule": "!(has(self.socketPath) && has(self.port))",
-        "message": "give port or socketPath, not both"
+        "message": consistency::PORT_OR_SOCKET
     }
 ]))]
 pub struct Server {
@@ -232,11 +233,11 @@ pub struct SecretKeyRef {
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "(self.header != '') != (self.env != '')",
-        "message": "give header or env, exactly one"
+        "message": consistency::ONE_TARGET
     },
     {
         "rule": "has(self.secretKeyRef) != has(self.platformSecretRef)",
-        "message": "give secretKeyRef or platformSecretRef, exactly one"
+        "message": consistency::ONE_ORIGIN
     }
 ]))]
 pub struct Credential {
@@ -328,7 +329,7 @@ pub enum EgressMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.host) != has(self.cidr)",
-    "message": "give host or cidr, exactly one"
+    "message": consistency::HOST_OR_CIDR
 }]))]
 pub struct Destination {
     /// A host name; `*.` in front takes any one label.

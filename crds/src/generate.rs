@@ -1,0 +1,56 @@
+//! Prints the custom resource definitions, byte for byte the same every time.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::kinds;
+
+/// What stands at the top of each printed file.
+const HEADER: &str = "# Printed by `crdgen` from the types in policy/src/source; edit those.\n";
+
+/// Our own words in schemas, which the API server does not know.
+const OWN_PREFIX: &str = "x-sallyport-";
+
+/// A definition that cannot be printed: a mistake in this crate, never in a user's file.
+#[derive(Debug, thiserror::Error)]
+#[error("the definition of `{kind}` cannot be printed: {reason}")]
+pub struct Unprintable {
+    kind: String,
+    reason: String,
+}
+
+/// The definitions as YAML, by file name.
+///
+/// # Errors
+/// Only if a type of ours has no schema that Kubernetes can read; the goldens prove that none does.
+pub fn files() -> Result<BTreeMap<String, String>, Unprintable> {
+    let mut files = BTreeMap::new();
+    for definition in kinds::definitions() {
+        let kind = definition.spec.names.kind.clone();
+        let unprintable = |reason: String| Unprintable {
+            kind: kind.clone(),
+            reason,
+        };
+        let name = format!("{}.yaml", definition.spec.names.plural);
+        let mut value = serde_json::to_value(definition).map_err(|e| unprintable(e.to_string()))?;
+        tidy(&mut value);
+        let yaml = serde_yaml::to_string(&value).map_err(|e| unprintable(e.to_string()))?;
+        files.insert(name, format!("{HEADER}{yaml}"));
+    }
+    Ok(files)
+}
+
+/// Takes out our own words, and `nullable`: two ways to say nothing would be one too many, and CEL's `has` tells them apart.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, value| {
+                !key.starts_with(OWN_PREFIX) && !(key == "nullable" && value.is_boolean())
+            });
+            fields.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

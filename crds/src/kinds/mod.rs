@@ -1,0 +1,33 @@
+//! One file a kind: the spec of `policy::source` in a Kubernetes object, its status, and how `kubectl get` shows it.
+
+mod access_policy;
+mod access_request;
+mod access_review;
+mod gateway;
+mod guardrail;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+pub use access_policy::{Attachments, McpAccessPolicy, McpAccessPolicySpec, McpAccessPolicyStatus};
+pub use access_request::{McpAccessRequest, McpAccessRequestSpec};
+pub use access_review::{McpAccessReview, McpAccessReviewSpec};
+pub use gateway::{McpGateway, McpGatewaySpec, McpGatewayStatus, PodCounts};
+pub use guardrail::{McpGuardrail, McpGuardrailSpec, McpGuardrailStatus};
+
+/// The definitions of every kind of ours, in the order in which they are printed.
+#[must_use]
+pub fn definitions() -> [CustomResourceDefinition; 5] {
+    [
+        McpAccessPolicy::crd(),
+        McpAccessRequest::crd(),
+        McpAccessReview::crd(),
+        McpGateway::crd(),
+        McpGuardrail::crd(),
+    ]
+}
+
+/// Whether a section says nothing, so that it is left out where it would be printed.
+fn says_nothing<T: Default + PartialEq>(section: &T) -> bool {
+    *section == T::default()
+}
