@@ -12,17 +12,15 @@ use crate::approval::case::{Case, Closing, Use};
 use crate::approval::person::{Names, Requester};
 use crate::approval::terms::{RuleTerms, Scope, Terms, Window};
 use crate::approval::voice::{Approver, Assurance, Refusal, Verdict, Voice};
-use crate::bundle::SubjectItem;
 use crate::name::{ClientId, GatewayName, Issuer, RequestId, RuleId, Subject};
-use crate::principal::{CallerKey, ServiceAccount};
+use crate::principal::CallerKey;
 use crate::source::access::{
     self, AccessRequestSpec, AccessRequestStatus, AccessReviewSpec, ConditionStatus, HoldingRule,
     Phase, RequestedCall, ReviewCounts, Reviewer, StatusCondition,
 };
 use crate::source::gateway::ObjectRef;
-use crate::source::policy::{ClaimValues, ServiceAccountRef};
 use crate::source::rule::{GrantScope, GrantSpec, Reason};
-use crate::source::{self, GROUP, GoDuration, Literal, Timestamp, VERSION};
+use crate::source::{GROUP, GoDuration, Timestamp, VERSION};
 use crate::time::UnixMillis;
 
 /// The annotation that holds the ledger.
@@ -88,6 +86,8 @@ pub enum ObjectError {
     NoTool,
     #[error("the grant has no duration")]
     NoDuration,
+    #[error("the request does not say under which revision it was opened")]
+    NoRevision,
 }
 
 impl Terms {
@@ -118,7 +118,7 @@ impl Terms {
                 pin: self.pin,
             },
             rules: self.rules.iter().map(HoldingRule::from).collect(),
-            revision: self.revision,
+            revision: Some(self.revision),
             reason: self.reason.clone(),
             grant: GrantSpec {
                 scope: Some(grant),
@@ -151,7 +151,7 @@ impl Terms {
             pin: spec.call.pin,
             scope: scope_of(spec)?,
             rules: spec.rules.iter().map(RuleTerms::from).collect(),
-            revision: spec.revision,
+            revision: spec.revision.ok_or(ObjectError::NoRevision)?,
             reason: spec.reason.clone(),
             preview: spec.call.preview.clone(),
             opened: ledger.opened,
@@ -195,7 +195,7 @@ impl From<&RuleTerms> for HoldingRule {
             object: rule.id.object.clone(),
             rule: rule.id.rule.clone(),
             digest: rule.digest,
-            approvers: rule.approvers.iter().map(written).collect(),
+            approvers: rule.approvers.clone(),
             required: rule.required,
             reason: rule.reason_required.then_some(Reason::Required),
         }
@@ -211,57 +211,10 @@ impl From<&HoldingRule> for RuleTerms {
                 rule: rule.rule.clone(),
             },
             digest: rule.digest,
-            approvers: rule.approvers.iter().map(resolved).collect(),
+            approvers: rule.approvers.clone(),
             required: rule.required.max(1),
             reason_required: rule.reason == Some(Reason::Required),
         }
-    }
-}
-
-fn written(item: &SubjectItem) -> source::Subject {
-    let accounts = item.service_accounts.iter();
-    let claims = item.claims.iter();
-    source::Subject {
-        groups: item.groups.iter().cloned().collect(),
-        users: item.users.iter().cloned().collect(),
-        issuer: item
-            .issuer
-            .as_ref()
-            .map(|issuer| issuer.as_str().to_owned()),
-        service_accounts: accounts
-            .map(|account| ServiceAccountRef {
-                namespace: account.namespace.clone(),
-                name: account.name.clone(),
-            })
-            .collect(),
-        claims: claims
-            .map(|(name, values)| {
-                let values = values.iter().cloned().map(Literal::Text).collect();
-                (name.clone(), ClaimValues(values))
-            })
-            .collect(),
-    }
-}
-
-fn resolved(item: &source::Subject) -> SubjectItem {
-    let accounts = item.service_accounts.iter();
-    let claims = item.claims.iter();
-    SubjectItem {
-        issuer: item.issuer.as_ref().map(Issuer::new),
-        users: item.users.iter().cloned().collect(),
-        groups: item.groups.iter().cloned().collect(),
-        service_accounts: accounts
-            .map(|account| ServiceAccount {
-                namespace: account.namespace.clone(),
-                name: account.name.clone(),
-            })
-            .collect(),
-        claims: claims
-            .map(|(name, values)| {
-                let values = values.0.iter().map(Literal::to_string).collect();
-                (name.clone(), values)
-            })
-            .collect(),
     }
 }
 

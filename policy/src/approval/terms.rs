@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::approval::person::{Requester, account_of};
 use crate::approval::voice::{Approver, Verdict, Voice};
-use crate::bundle::SubjectItem;
-use crate::decide::{GrantScope, GrantSpec, HoldRule};
+use crate::decide::{GrantScope, GrantTerms, HoldRule};
 use crate::name::{Digest, GatewayName, Revision, RuleId};
 use crate::principal::CallerKey;
+use crate::source::policy::Subject;
 use crate::source::rule::Condition;
 use crate::time::UnixMillis;
 
@@ -18,7 +18,7 @@ pub struct RuleTerms {
     pub id: RuleId,
     pub digest: Digest,
     /// Any item suffices; an empty list admits nobody.
-    pub approvers: Vec<SubjectItem>,
+    pub approvers: Vec<Subject>,
     /// How many distinct people must approve; at least one.
     pub required: u32,
     pub reason_required: bool,
@@ -53,43 +53,42 @@ impl RuleTerms {
 }
 
 /// What cannot be mapped is refused: an approver brings no claims, so an item with claims fits nobody here.
-fn admits(item: &SubjectItem, approver: &Approver) -> bool {
-    let named = |names: &BTreeSet<String>| {
-        names.contains(&approver.username) || !names.is_disjoint(&approver.aliases)
-    };
+fn admits(item: &Subject, approver: &Approver) -> bool {
+    let issuer = approver.issuer.as_ref().map(|issuer| issuer.as_str());
+    let named = |name: &String| *name == approver.username || approver.aliases.contains(name);
     !item.is_empty()
         && item.claims.is_empty()
-        && (item.issuer.is_none() || item.issuer == approver.issuer)
-        && (item.users.is_empty() || named(&item.users))
-        && (item.groups.is_empty() || !item.groups.is_disjoint(&approver.groups))
+        && (item.issuer.is_none() || item.issuer.as_deref() == issuer)
+        && (item.users.is_empty() || item.users.iter().any(named))
+        && (item.groups.is_empty()
+            || item
+                .groups
+                .iter()
+                .any(|group| approver.groups.contains(group)))
         && match account_of(&approver.username) {
             // A ServiceAccount approves only if named, never by a group that it is in.
-            Some(account) => item.service_accounts.contains(&account),
+            Some(account) => item.service_accounts.iter().any(|named| named.is(&account)),
             None => item.service_accounts.is_empty(),
         }
 }
 
 /// Who may approve, in words.
 #[must_use]
-pub fn describe(item: &SubjectItem) -> String {
-    let list = |names: &BTreeSet<String>| {
-        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        quoted.join(", ")
-    };
-    let accounts = item
-        .service_accounts
-        .iter()
-        .map(|account| format!("{}/{}", account.namespace, account.name));
+pub fn describe(item: &Subject) -> String {
+    let accounts = item.service_accounts.iter();
+    let accounts: Vec<String> = accounts
+        .map(|account| format!("{}/{}", account.namespace, account.name))
+        .collect();
+    let claims: Vec<String> = item.claims.keys().cloned().collect();
     let parts = [
-        ("user", list(&item.users)),
-        ("group", list(&item.groups)),
-        ("service account", list(&accounts.collect())),
-        ("claim", list(&item.claims.keys().cloned().collect())),
+        ("user", &item.users),
+        ("group", &item.groups),
+        ("service account", &accounts),
+        ("claim", &claims),
     ];
+    let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
     let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what} {names}"))
+        .map(|(what, names)| format!("{what} `{}`", names.join("`, `")))
         .collect();
     parts.join(" with ")
 }
@@ -113,7 +112,8 @@ pub struct Window {
     pub any_client: bool,
     /// Unlimited within the window where none.
     pub max_uses: Option<u32>,
-    /// What each use must meet; the guard evaluates it and says so in its [`Claim`].
+    /// What each use must meet: the rules' own conditions, gathered for readers. The guard evaluates them by
+    /// `HoldRule::grant_covers` and says so in its [`Claim`].
     pub when: Vec<Condition>,
 }
 
@@ -130,7 +130,7 @@ pub struct Terms {
     pub pin: Option<Digest>,
     pub scope: Scope,
     pub rules: Vec<RuleTerms>,
-    pub revision: Option<Revision>,
+    pub revision: Revision,
     pub reason: Option<String>,
     /// The masked preview, as approvers are shown it.
     pub preview: Option<String>,
@@ -155,8 +155,8 @@ pub struct Claim {
     pub rules: Vec<Digest>,
     /// The policy in force now; recorded beside the one the request was opened under.
     pub revision: Revision,
-    /// Set once the guard has found the grant's `when` to hold for this call. A grant without conditions asks
-    /// for nothing.
+    /// Whether `HoldRule::grant_covers` holds for every rule that matches the call now. A grant without
+    /// conditions asks for nothing.
     pub when_holds: bool,
 }
 
@@ -164,7 +164,7 @@ impl Scope {
     /// What approving a call that these rules hold would give: a window only where every rule says so, and then
     /// the narrowest of them.
     #[must_use]
-    pub fn of(grants: &[GrantSpec], digest: Digest) -> Self {
+    pub fn of(grants: &[GrantTerms], digest: Digest) -> Self {
         let windows = !grants.is_empty()
             && grants.iter().all(|grant| match grant.scope {
                 GrantScope::Call => false,
@@ -176,7 +176,7 @@ impl Scope {
         Self::Tool(Window {
             any_client: false,
             max_uses: grants.iter().filter_map(|grant| grant.max_uses).min(),
-            when: Vec::new(),
+            when: grants.iter().flat_map(|grant| grant.when.clone()).collect(),
         })
     }
 

@@ -94,6 +94,9 @@ pub struct Ask {
     pub revision: Revision,
     /// Why the caller wants it, where the protocol had a place for that.
     pub reason: Option<String>,
+    /// As in its claim: a window that would not cover the very call that asks for it is not opened; the call's
+    /// own approval is asked instead.
+    pub when_holds: bool,
     /// As in force now.
     pub settings: ApprovalSettings,
 }
@@ -103,7 +106,7 @@ impl Ask {
     #[must_use]
     pub fn terms(&self, now: UnixMillis) -> Terms {
         let grants: Vec<_> = self.rules.iter().map(|rule| rule.grant.clone()).collect();
-        let scope = match self.tool() {
+        let scope = match self.tool().filter(|_| self.when_holds) {
             Some(_) => Scope::of(&grants, self.digest),
             None => Scope::Call {
                 digest: self.digest,
@@ -120,7 +123,7 @@ impl Ask {
             pin: self.pin,
             scope,
             rules: self.rules.iter().map(|rule| (&**rule).into()).collect(),
-            revision: Some(self.revision),
+            revision: self.revision,
             reason: self.reason.clone(),
             preview: self.preview.clone(),
             opened: now,
@@ -140,7 +143,7 @@ impl Ask {
             pin: self.pin,
             rules: self.rules.iter().map(|rule| rule.digest).collect(),
             revision: self.revision,
-            when_holds: false,
+            when_holds: self.when_holds,
         }
     }
 
@@ -156,11 +159,23 @@ impl Ask {
 pub struct Ticket {
     request: RequestId,
     status: watch::Receiver<Status>,
+    joined: bool,
 }
 
 impl Ticket {
-    pub fn new(request: RequestId, status: watch::Receiver<Status>) -> Self {
-        Self { request, status }
+    /// `joined`: the request was there already.
+    pub fn new(request: RequestId, status: watch::Receiver<Status>, joined: bool) -> Self {
+        Self {
+            request,
+            status,
+            joined,
+        }
+    }
+
+    /// Whether the call shares the request of an identical one that came before.
+    #[must_use]
+    pub fn joined(&self) -> bool {
+        self.joined
     }
 
     #[must_use]
@@ -226,7 +241,7 @@ pub struct Grant {
     pub ends: UnixMillis,
     /// None: as many as the window lasts.
     pub uses_left: Option<usize>,
-    /// What the call must meet; the guard says so by `when_holds` in the claim that it consumes with.
+    /// What each use must meet, for readers; the claim's `when_holds` says whether this call does.
     pub when: Vec<Condition>,
 }
 
@@ -235,7 +250,7 @@ pub struct Grant {
 pub struct Consumption {
     pub of: UseRef,
     pub grant: GrantUse,
-    pub opened_under: Option<Revision>,
+    pub opened_under: Revision,
     pub status: watch::Receiver<Status>,
 }
 
@@ -256,7 +271,7 @@ impl Consumed {
 
     /// The revision under which the request was opened; recorded beside the one in force (law 19).
     #[must_use]
-    pub fn opened_under(&self) -> Option<Revision> {
+    pub fn opened_under(&self) -> Revision {
         self.taken.opened_under
     }
 

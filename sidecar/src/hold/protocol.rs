@@ -7,7 +7,6 @@ use sallyport_policy::approval::Verdict;
 use sallyport_policy::approval::object::{RequestObject, ReviewObject};
 use sallyport_policy::name::{Digest, RequestId};
 use sallyport_policy::source::GoDuration;
-use sallyport_policy::source::rule::Condition;
 use serde::{Deserialize, Serialize};
 
 /// The socket's name in the state folder.
@@ -71,8 +70,6 @@ pub struct AskedWindow {
     pub duration: GoDuration,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_uses: Option<u32>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub when: Vec<Condition>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -283,7 +283,7 @@ impl Keeper {
             .filter(|(_, entry)| entry.case.joinable(now, self.memory.settle))
             .filter(|(_, entry)| entry.case.terms().covers(claim).is_ok())
             .max_by_key(|(_, entry)| entry.case.terms().opened)?;
-        Some(Ticket::new(id.clone(), entry.status.subscribe()))
+        Some(Ticket::new(id.clone(), entry.status.subscribe(), true))
     }
 
     /// Opens a request on these terms, whoever asks.
@@ -310,7 +310,7 @@ impl Keeper {
         self.entries.insert(id.clone(), entry);
         self.live.insert(id.clone());
         self.outlets.changed.send(id.clone()).ok();
-        Ok(Ticket::new(id, receiver))
+        Ok(Ticket::new(id, receiver, false))
     }
 
     fn pending_of(&self, terms: &Terms) -> usize {
@@ -345,10 +345,6 @@ impl Keeper {
 
     /// See [`crate::hold::Desk::grants_for`].
     pub(super) fn grants_for(&self, claim: &Claim) -> Vec<Grant> {
-        let hopeful = Claim {
-            when_holds: true,
-            ..claim.clone()
-        };
         let live = self
             .live
             .iter()
@@ -356,7 +352,7 @@ impl Keeper {
         live.filter_map(
             |(id, entry)| match (&entry.case, &entry.case.terms().scope) {
                 (Case::Approved(approved), Scope::Tool(window))
-                    if entry.case.terms().covers(&hopeful).is_ok() =>
+                    if entry.case.terms().covers(claim).is_ok() =>
                 {
                     Some(Grant {
                         request: id.clone(),

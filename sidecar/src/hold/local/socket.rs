@@ -367,17 +367,27 @@ fn window_terms(
         pin: known.pin,
         scope: Scope::Tool(Window {
             any_client: asked.client.is_none(),
-            max_uses: asked.max_uses,
-            when: asked.when,
+            max_uses: narrowest(asked.max_uses, &known.rules),
+            when: known
+                .rules
+                .iter()
+                .flat_map(|rule| rule.grant.when.clone())
+                .collect(),
         }),
         rules: known.rules.iter().map(|rule| (&**rule).into()).collect(),
-        revision: Some(known.revision),
+        revision: known.revision,
         reason: asked.reason,
         preview: None,
         opened: now,
         expires: now.after(known.settings.request_ttl),
         window: asked.duration.get().min(known.settings.max_grant),
     })
+}
+
+/// The asker's wish, unless a rule that gives windows gives fewer uses.
+fn narrowest(wished: Option<u32>, rules: &[Arc<HoldRule>]) -> Option<u32> {
+    let given = rules.iter().filter_map(|rule| rule.grant.max_uses);
+    given.chain(wished).min()
 }
 
 fn is_pending(object: &sallyport_policy::approval::object::RequestObject) -> bool {
