@@ -1,5 +1,10 @@
 //! One file a kind: the spec of `policy::source` in a Kubernetes object, its status, and how `kubectl get` shows it.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the same type of two printer columns for one attribute given twice"
+)]
+
 mod access_policy;
 mod access_request;
 mod access_review;

@@ -19,6 +19,3 @@ pub use files::Input;
 pub use load::{Loaded, Note, load};
 pub use mistake::Mistake;
 pub use place::{ObjectName, Place, Places};
-
-#[cfg(test)]
-mod tests;
