@@ -7,6 +7,7 @@
 pub mod json;
 pub mod mcp;
 pub mod name;
+pub mod pin;
 pub mod principal;
 pub mod sse;
 pub mod time;

@@ -7,8 +7,12 @@ use std::fmt::Write as _;
 /// How many bytes come before the first one that a string literal must not hold as it is: a quote, a
 /// backslash, a control character.
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
+    // Keys are short: most end within the first word.
+    if let Some(end) = bytes.first_chunk().and_then(|word| special_in(*word)) {
+        return end;
+    }
     let mut rest = bytes;
-    // Whole blocks first: without an early exit inside the block the compiler makes it vector code.
+    // Then whole blocks: without an early exit inside the block the compiler makes it vector code.
     while let Some((block, tail)) = rest.split_first_chunk::<32>() {
         if block
             .iter()
@@ -18,32 +22,35 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
         }
         rest = tail;
     }
-    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        let marks = special_marks(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return bytes.len() - rest.len() + (marks.trailing_zeros() / 8) as usize;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        if let Some(end) = special_in(*word) {
+            return bytes.len() - rest.len() + end;
         }
         rest = tail;
     }
-    let short = rest.iter().position(|byte| is_special(*byte));
-    bytes.len() - rest.len() + short.unwrap_or(rest.len())
+    let end = rest.iter().position(|byte| is_special(*byte));
+    bytes.len() - rest.len() + end.unwrap_or(rest.len())
 }
 
 const fn is_special(byte: u8) -> bool {
     (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
-/// Sets the top bit of bytes that are special. Bits above the lowest one set may lie (a borrow travels upwards),
-/// so only the lowest may be read.
-const fn special_marks(word: u64) -> u64 {
+/// Where the first special byte stands among eight.
+fn special_in(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = quote.wrapping_sub(ONES) & !quote;
-    let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (control | quote | backslash) & TOPS
+    let word = u64::from_le_bytes(word);
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let backslash = word ^ (ONES * u64::from(b'\\'));
+    // Top bits of special bytes. A borrow travels upwards, so bits above the lowest one set may lie.
+    let marks = (word.wrapping_sub(ONES * 0x20) & !word)
+        | (quote.wrapping_sub(ONES) & !quote)
+        | (backslash.wrapping_sub(ONES) & !backslash);
+    match marks & TOPS {
+        0 => None,
+        marks => Some((marks.trailing_zeros() / 8) as usize),
+    }
 }
 
 /// The four hex digits that `text` begins with.
