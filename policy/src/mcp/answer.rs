@@ -150,7 +150,7 @@ impl<'a> Asked<'a> {
     }
 
     /// A tool's own kind of failure: the one answer that every client shows to its model.
-    fn tool_error(&self, text: &str, marks: Value) -> Reply {
+    fn tool_error(&self, text: &str, marks: &Value) -> Reply {
         self.result(members(json!({
             "content": [{ "type": "text", "text": text }],
             "isError": true,
@@ -165,7 +165,7 @@ impl<'a> Asked<'a> {
     /// For what has no answer of its own shape: a tool's failure for tools, an error for all else.
     fn failure(&self, code: i64, text: &str, marks: Value) -> Reply {
         if self.is_tool() {
-            self.tool_error(text, marks)
+            self.tool_error(text, &marks)
         } else {
             self.error(code, text, Some(marks))
         }
@@ -231,7 +231,7 @@ fn denied(asked: &Asked<'_>, reason: &str, message: Option<&str>) -> Reply {
                 Some(message) => format!("Denied by policy: {message}"),
                 None => format!("Denied by policy ({reason})"),
             };
-            asked.tool_error(&text, mark)
+            asked.tool_error(&text, &mark)
         }
         // Refusing the first message of a session with a status makes clients look for an older transport.
         Judged::Open => asked.error(code::DENIED, "Denied by policy", Some(mark)),
@@ -300,7 +300,7 @@ fn limited(asked: &Asked<'_>, reason: &str, seconds: u64) -> Reply {
     let text = format!("Too many calls ({reason}); try again in {seconds} s");
     let marks = json!({ mark::DENIED: { "reason": reason }, mark::RETRY_AFTER: seconds });
     if asked.is_tool() {
-        return asked.tool_error(&text, marks);
+        return asked.tool_error(&text, &marks);
     }
     Reply {
         http_status: 429,
@@ -332,7 +332,9 @@ fn unapproved(asked: &Asked<'_>, request: &str, why: Unapproved, reason: Option<
         Some(reason) => format!("Approval {request}: {what}. Reason given: {reason}"),
         None => format!("Approval {request}: {what}"),
     };
-    let marks = json!({ mark::APPROVAL: { "id": request, "status": status, "reason": reason } });
+    let mut approval = members(json!({ "id": request, "status": status }));
+    approval.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
+    let marks = json!({ mark::APPROVAL: approval });
     asked.failure(code::UNAPPROVED, &text, marks)
 }
 

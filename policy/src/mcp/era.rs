@@ -118,13 +118,13 @@ fn initialize(message: &Message<'_>, outside: Outside<'_>) -> Result<Classified,
         .and_then(|params| params.get("protocolVersion"))
         .and_then(Node::as_str)
         .unwrap_or_default();
-    if let Some(HttpVersion(Some(header))) = outside.http {
-        if known(header)?.is_modern() {
-            return Err(EraError::Mismatch {
-                header: header.to_owned(),
-                body: asked.into_owned(),
-            });
-        }
+    if let Some(HttpVersion(Some(header))) = outside.http
+        && known(header)?.is_modern()
+    {
+        return Err(EraError::Mismatch {
+            header: header.to_owned(),
+            body: asked.into_owned(),
+        });
     }
     // The server may agree on another; its answer decides.
     let revision = Revision::parse(&asked)

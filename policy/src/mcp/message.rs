@@ -265,10 +265,10 @@ fn batch(array: Node<'_>) -> Result<Vec<Message<'_>>, MessageError> {
         }
         // Requests and responses number their ids apart.
         let is_response = message.method().is_none();
-        if let Some(id) = message.id() {
-            if !ids.insert((is_response, id.clone())) {
-                return Err(Fault::RepeatedId.without_id());
-            }
+        if let Some(id) = message.id()
+            && !ids.insert((is_response, id.clone()))
+        {
+            return Err(Fault::RepeatedId.without_id());
         }
         messages.push(message);
     }

@@ -16,9 +16,13 @@ pub mod progress;
 pub mod refusal;
 pub mod result;
 pub mod revision;
+pub mod rewrite;
 mod twins;
 
 pub use call::{Call, Target};
 pub use message::{Body, Id, Message};
 pub use method::{Direction, Method, Surface};
 pub use revision::{Era, Revision};
+
+#[cfg(test)]
+mod tests;

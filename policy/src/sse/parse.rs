@@ -140,12 +140,9 @@ impl Parser {
                 let event = text(&value, "event")?;
                 self.event.event = (!event.is_empty()).then_some(event);
             }
-            b"id" => {
-                // The standard ignores an id with NUL; a client that did not would resume elsewhere.
-                if !value.contains(&0) {
-                    self.event.id = Some(text(&value, "id")?);
-                }
-            }
+            // The standard ignores an id with NUL; a client that did not would resume elsewhere.
+            b"id" if value.contains(&0) => {}
+            b"id" => self.event.id = Some(text(&value, "id")?),
             b"retry" => self.event.retry = milliseconds(&value).or(self.event.retry),
             // Other fields mean nothing to any client, so they go no further.
             _ => {}
