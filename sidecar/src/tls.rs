@@ -75,6 +75,11 @@ impl Trust {
         Self::of(roots)
     }
 
+    /// Nobody's: for a process that dials no one, on a machine without a trust store.
+    pub fn nobody() -> Result<Self, TlsError> {
+        Self::of(RootCertStore::empty())
+    }
+
     /// The client side of any outbound connection; ALPN is left to whoever dials.
     #[must_use]
     pub fn client_config(&self) -> Arc<ClientConfig> {
@@ -163,7 +168,7 @@ impl ListenerTls {
                 Ok(Reload::Unchanged) => {}
                 Ok(Reload::Swapped) => tracing::info!("the listener's certificate was replaced"),
                 Err(error) => {
-                    tracing::warn!(%error, "the new certificate is not usable; the last good one stays")
+                    tracing::warn!(%error, "the new certificate is not usable; the last good one stays");
                 }
             }
         }
@@ -173,7 +178,7 @@ impl ListenerTls {
     fn watcher(&self, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
         let signal = Arc::clone(changed);
         let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
-            signal.notify_one()
+            signal.notify_one();
         });
         let mut watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "files are polled, not watched"))

@@ -113,7 +113,7 @@ impl ProtectedResource {
         let mut parts = Parts::default();
         if let Some(code) = error.oauth_error() {
             parts.push("error", code);
-            parts.push("error_description", &error.to_string());
+            parts.push("error_description", &error.description());
         }
         parts.push_scopes(&self.scopes);
         parts.push("resource_metadata", &self.metadata_url);
@@ -149,7 +149,7 @@ impl Challenge {
         let mut parts = Parts::default();
         if let Some(code) = error.oauth_error() {
             parts.push("error", code);
-            parts.push("error_description", &error.to_string());
+            parts.push("error_description", &error.description());
         }
         parts.challenge(error.status())
     }
@@ -235,6 +235,7 @@ fn origin_and_path(url: &str) -> Result<(String, &str), NotAResource> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::error::KeysError;
 
     fn resource(url: &str) -> ProtectedResource {
         let facts = ResourceFacts {
@@ -337,6 +338,16 @@ mod tests {
         ));
         let plain = Challenge::without_resource(&TokenError::Missing);
         assert_eq!(text(&plain), "Bearer");
+    }
+
+    #[test]
+    fn what_failed_inside_is_not_told_to_callers() {
+        let inside = KeysError::Fetch("`https://10.0.0.7/keys` could not be reached".to_owned());
+        let challenge = resource("https://h.example/mcp").unauthorized(&TokenError::Keys(inside));
+        assert_eq!(challenge.status, 401);
+        assert!(
+            text(&challenge).contains("not available") && !text(&challenge).contains("10.0.0.7")
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Why a token was not accepted. Texts go to the client and into the audit log: they name claims and settings,
 //! never the token or a part of it that the client did not already say in clear.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 /// What is wrong with the credentials of a request; every one but [`KeysError`] is the client's or its issuer's fault.
@@ -109,6 +111,17 @@ impl TokenError {
             Self::ReadOtherwise => "token_read_otherwise",
             Self::Keys(_) => "token_keys_unavailable",
         }
+    }
+
+    /// What the caller may hear: everything but what failed inside, which names addresses; that is for the log.
+    #[must_use]
+    pub fn description(&self) -> Cow<'static, str> {
+        if matches!(self, Self::Keys(_)) {
+            return Cow::Borrowed(
+                "the keys of the token's issuer are not available; try again later",
+            );
+        }
+        Cow::Owned(self.to_string())
     }
 
     /// The status of the answer: 400 for a request that contradicts itself, else 401 (RFC 6750 section 3.1).

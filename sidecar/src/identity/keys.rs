@@ -146,25 +146,30 @@ impl KeyStore {
             .map(|fetched| self.clock.monotonic().saturating_sub(fetched))
     }
 
+    /// Nobody waits for it. Where somebody fetches already, or the issuer is left alone after failures, or there is
+    /// no runtime to do it in, the next use tries again.
     fn renew_in_background(self: &Arc<Self>) {
-        let store = Arc::clone(self);
-        if let Ok(attempts) = self.attempts.try_lock() {
-            if self.waiting(&attempts).is_some() {
-                return;
-            }
-        } else {
-            return; // somebody is fetching already
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let due = self
+            .attempts
+            .try_lock()
+            .is_ok_and(|attempts| self.waiting(&attempts).is_none());
+        if due {
+            runtime.spawn(Arc::clone(self).renew());
         }
-        tokio::spawn(async move {
-            let mut attempts = store.attempts.lock().await;
-            let old = store.in_hand().and_then(|held| store.age(&held));
-            if old.is_none_or(|age| age < RENEW_AFTER) {
-                return;
-            }
-            if let Err(error) = store.fetch(&mut attempts).await {
-                tracing::warn!(issuer = %store.issuer, %error, "the issuer's keys could not be renewed");
-            }
-        });
+    }
+
+    async fn renew(self: Arc<Self>) {
+        let mut attempts = self.attempts.lock().await;
+        let age = self.in_hand().and_then(|held| self.age(&held));
+        if age.is_some_and(|age| age < RENEW_AFTER) {
+            return; // somebody was faster
+        }
+        if let Err(error) = self.fetch(&mut attempts).await {
+            tracing::warn!(issuer = %self.issuer, %error, "the issuer's keys could not be renewed");
+        }
     }
 
     fn asked_just_now(&self, attempts: &Attempts) -> bool {

@@ -144,7 +144,7 @@ fn verified_email(claims: &Claims) -> Result<Option<String>, TokenError> {
     if present(claims, "email_verified") != Some(&Value::Bool(true)) {
         return Ok(None);
     }
-    single(found("email", claims), "email")
+    single(&found("email", claims), "email")
 }
 
 fn subject(
@@ -153,7 +153,7 @@ fn subject(
     email: Option<&str>,
 ) -> Result<Subject, TokenError> {
     let (found, name) = mapped(config.claims.subject.as_ref(), "sub", claims);
-    let text = single(found, &name)?.ok_or_else(|| TokenError::MissingClaim(name.into_owned()))?;
+    let text = single(&found, &name)?.ok_or_else(|| TokenError::MissingClaim(name.into_owned()))?;
     let by_email = config
         .claims
         .subject
@@ -185,11 +185,11 @@ fn groups_left_out(path: Option<&ClaimPath>, claims: &Claims) -> bool {
 /// By default `azp`, else `client_id`; where both are there they must agree.
 fn client(path: Option<&ClaimPath>, claims: &Claims) -> Result<Option<ClientId>, TokenError> {
     if let Some(path) = path {
-        let text = single(path.find(claims), &path.to_string())?;
+        let text = single(&path.find(claims), &path.to_string())?;
         return Ok(text.map(ClientId::new));
     }
-    let azp = single(found("azp", claims), "azp")?;
-    let client_id = single(found("client_id", claims), "client_id")?;
+    let azp = single(&found("azp", claims), "azp")?;
+    let client_id = single(&found("client_id", claims), "client_id")?;
     if let (Some(azp), Some(client_id)) = (&azp, &client_id)
         && azp != client_id
     {
@@ -203,11 +203,15 @@ fn client(path: Option<&ClaimPath>, claims: &Claims) -> Result<Option<ClientId>,
 fn actor(path: Option<&ClaimPath>, claims: &Claims) -> Result<Option<String>, TokenError> {
     let (found, name) = mapped(path, "act", claims);
     let present = !found.is_empty();
-    let named = found.into_iter().flat_map(|value| match value {
-        Value::Object(actor) => actor.get("sub"),
-        other => Some(other),
-    });
-    let actor = single(named.collect(), &name)?;
+    let named: Vec<_> = found
+        .into_iter()
+        .filter_map(|value| {
+            value
+                .as_object()
+                .map_or(Some(value), |actor| actor.get("sub"))
+        })
+        .collect();
+    let actor = single(&named, &name)?;
     if present && actor.is_none() {
         return Err(wrong(&name, "a text or an object with `sub`"));
     }
@@ -291,8 +295,8 @@ fn found<'a>(name: &str, claims: &'a Claims) -> Vec<&'a Value> {
 }
 
 /// One text that is not empty, or nothing at all; anything else is an error.
-fn single(found: Vec<&Value>, name: &str) -> Result<Option<String>, TokenError> {
-    match found.as_slice() {
+fn single(found: &[&Value], name: &str) -> Result<Option<String>, TokenError> {
+    match found {
         [] => Ok(None),
         [Value::String(text)] if !text.is_empty() => Ok(Some(text.clone())),
         _ => Err(wrong(name, "one text that is not empty")),

@@ -49,6 +49,12 @@ impl Verified {
         self.credential.as_ref().map(|credential| credential.digest)
     }
 
+    /// Whether both are the same principal, client and delegate, by whatever token: what sessions are bound to.
+    #[must_use]
+    pub fn same_caller(&self, other: &Self) -> bool {
+        self.principal.key() == other.principal.key()
+    }
+
     /// Whether `exp` has come; there is no leeway.
     #[must_use]
     pub fn expired(&self, now: UnixMillis) -> bool {

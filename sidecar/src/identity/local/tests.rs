@@ -139,50 +139,30 @@ fn what_cannot_be_minted_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = LocalIssuer::open(folder.path(), None).unwrap();
     let claim = |name: &str| [(name.to_owned(), json!("x"))].into_iter().collect();
-    let rows = [
-        (
-            "no user",
-            Mint {
-                user: String::new(),
-                ..mint()
-            },
-        ),
-        (
-            "no lifetime",
-            Mint {
-                ttl: Duration::ZERO,
-                ..mint()
-            },
-        ),
-        (
-            "two years",
-            Mint {
-                ttl: Duration::from_secs(2 * 366 * 86_400),
-                ..mint()
-            },
-        ),
-        (
-            "another subject",
-            Mint {
-                claims: claim("sub"),
-                ..mint()
-            },
-        ),
-        (
-            "another issuer",
-            Mint {
-                claims: claim("iss"),
-                ..mint()
-            },
-        ),
-        (
-            "another client",
-            Mint {
-                claims: claim("azp"),
-                ..mint()
-            },
-        ),
+    let with = |adjust: fn(&mut Mint)| {
+        let mut changed = mint();
+        adjust(&mut changed);
+        changed
+    };
+    let mut rows = vec![
+        ("no user", with(|mint| mint.user.clear())),
+        ("no lifetime", with(|mint| mint.ttl = Duration::ZERO)),
+        ("two years", with(|mint| mint.ttl = LONGEST_TTL * 2)),
     ];
+    for name in [
+        "sub",
+        "iss",
+        "aud",
+        "exp",
+        "nbf",
+        "azp",
+        "client_id",
+        "act",
+        "cnf",
+    ] {
+        let claims = claim(name);
+        rows.push((name, Mint { claims, ..mint() }));
+    }
     for (name, mint) in rows {
         assert!(issuer.mint(&mint, NOON).is_err(), "{name}");
     }

@@ -7,23 +7,25 @@ use serde_json::{Value, json};
 use super::support::Signer;
 use crate::identity::{ClusterIssuer, ConfigError, IdentityConfig, JwkSet, JwksSource};
 
-fn convert(written: Value, cluster: bool) -> Result<IdentityConfig, Vec<ConfigError>> {
-    let written: Authentication = serde_json::from_value(written).unwrap();
+fn authentication(written: &Value) -> Authentication {
+    serde_json::from_value(written.clone()).unwrap()
+}
+
+fn cluster_issuer() -> ClusterIssuer {
+    let keys = json!({"keys": [Signer::p256("k").jwk()]}).to_string();
+    ClusterIssuer {
+        issuer: Issuer::new("https://cluster.example.com"),
+        jwks: JwksSource::Inline(JwkSet::parse(keys.as_bytes()).unwrap()),
+    }
+}
+
+fn convert(written: &Value, cluster: bool) -> Result<IdentityConfig, Vec<ConfigError>> {
+    let written = authentication(written);
     let gateway = GatewayName {
         namespace: "shop".to_owned(),
         name: "inventory".to_owned(),
     };
-    let cluster = cluster.then(|| ClusterIssuer {
-        issuer: Issuer::new("https://cluster.example.com"),
-        jwks: JwksSource::Inline(
-            JwkSet::parse(
-                json!({"keys": [Signer::p256("k").jwk()]})
-                    .to_string()
-                    .as_bytes(),
-            )
-            .unwrap(),
-        ),
-    });
+    let cluster = cluster.then(cluster_issuer);
     IdentityConfig::of(
         &written,
         &gateway,
@@ -35,7 +37,7 @@ fn convert(written: Value, cluster: bool) -> Result<IdentityConfig, Vec<ConfigEr
 #[test]
 fn what_is_left_out_has_its_default() {
     let config = convert(
-        json!({"issuers": [{"issuer": "https://idp.example.com"}]}),
+        &json!({"issuers": [{"issuer": "https://idp.example.com"}]}),
         false,
     )
     .unwrap();
@@ -59,7 +61,7 @@ fn what_is_written_is_what_counts() {
         }],
         "anonymous": {"dangerouslyAllow": true, "user": "guest", "groups": ["g"]},
     });
-    let config = convert(written, false).unwrap();
+    let config = convert(&written, false).unwrap();
     let issuer = &config.issuers[0];
     assert_eq!(issuer.audiences, ["a"]);
     assert_eq!(issuer.algorithms, [Algorithm::EdDSA].into());
@@ -81,7 +83,7 @@ fn what_is_written_is_what_counts() {
 
 #[test]
 fn service_accounts_come_from_the_clusters_issuer_for_this_gateway() {
-    let config = convert(json!({"serviceAccounts": {}}), true).unwrap();
+    let config = convert(&json!({"serviceAccounts": {}}), true).unwrap();
     assert_eq!(
         config.issuers[0].audiences,
         ["sallyport.dev/shop/inventory"]
@@ -89,7 +91,7 @@ fn service_accounts_come_from_the_clusters_issuer_for_this_gateway() {
     assert!(config.issuers[0].service_accounts);
 
     let listed = json!({"issuers": [{"issuer": "https://cluster.example.com"}], "serviceAccounts": {"audiences": ["sa"]}});
-    let config = convert(listed, true).unwrap();
+    let config = convert(&listed, true).unwrap();
     assert_eq!(config.issuers.len(), 1);
     assert_eq!(
         config.issuers[0].audiences,
@@ -97,14 +99,14 @@ fn service_accounts_come_from_the_clusters_issuer_for_this_gateway() {
     );
 
     assert!(
-        convert(json!({"serviceAccounts": {}}), false)
+        convert(&json!({"serviceAccounts": {}}), false)
             .unwrap()
             .issuers
             .is_empty(),
         "no cluster, nobody"
     );
     assert!(
-        convert(json!({}), true).unwrap().issuers.is_empty(),
+        convert(&json!({}), true).unwrap().issuers.is_empty(),
         "not asked for, nobody"
     );
 }
@@ -120,7 +122,7 @@ fn every_mistake_is_told() {
         ],
         "anonymous": {"dangerouslyAllow": false, "user": "guest"},
     });
-    let mistakes = convert(written, false).unwrap_err();
+    let mistakes = convert(&written, false).unwrap_err();
     let texts: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 5, "{texts:#?}");
     assert!(texts[0].contains("`a..b`"));

@@ -10,6 +10,8 @@ use crate::identity::{
     ConfigError, IdentityConfig, IssuerConfig, JwkSet, JwksSource, KeysError, TokenError,
 };
 
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
 /// A token that holds for a day, so that only keys matter.
 fn lasting(world: &World, signer: &Signer, id: usize) -> String {
     signer.token(&world.claims(&json!({"exp": NOON + 86_400, "jti": id})))
@@ -23,18 +25,18 @@ async fn code(world: &World, token: &str) -> &'static str {
         .map_or_else(|error| error.code(), |_| "accepted")
 }
 
-/// Waits until the issuer was asked for its keys that often.
-async fn asked(world: &World, times: usize) {
+/// Waits until the issuer was asked that often, and a little more, so that the answer has been read.
+async fn asked(world: &World, path: &str, times: usize) {
     for _ in 0..200 {
-        if world.idp.hits("/keys") >= times {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        if world.idp.hits(path) >= times {
+            tokio::time::sleep(Duration::from_millis(100)).await;
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!(
         "the issuer was asked {} times, not {times}",
-        world.idp.hits("/keys")
+        world.idp.hits(path)
     );
 }
 
@@ -137,7 +139,7 @@ async fn old_keys_are_renewed_in_the_background_and_withdrawn_ones_go() {
         "accepted",
         "nobody waits for the renewal"
     );
-    asked(&world, 2).await;
+    asked(&world, "/keys", 2).await;
     assert_eq!(code(&world, &token).await, "token_key");
 }
 
@@ -151,7 +153,7 @@ async fn without_the_issuer_keys_hold_up_to_their_age_and_then_everything_is_ref
     world.clock.pass(UNUSABLE_AFTER - Duration::from_millis(1));
     assert_eq!(code(&world, &token).await, "accepted");
     assert_eq!(code(&world, &lasting(&world, &signer, 1)).await, "accepted");
-    asked(&world, 2).await;
+    asked(&world, DISCOVERY, 2).await;
     world.clock.pass(Duration::from_millis(1));
     assert_eq!(
         code(&world, &token).await,
@@ -194,9 +196,9 @@ async fn an_issuer_that_fails_is_left_alone_for_longer_and_longer() {
     let token = lasting(&world, &signer, 0);
     let mut attempts = Vec::new();
     for second in 0..200 {
-        let before = world.idp.hits("/.well-known/openid-configuration");
+        let before = world.idp.hits(DISCOVERY);
         assert_eq!(code(&world, &token).await, "token_keys_unavailable");
-        if world.idp.hits("/.well-known/openid-configuration") > before {
+        if world.idp.hits(DISCOVERY) > before {
             attempts.push(second);
         }
         world.clock.pass(Duration::from_secs(1));
@@ -254,7 +256,7 @@ async fn a_discovery_document_that_cannot_be_trusted_gives_no_keys() {
         let world = World::new(&[&signer]).await;
         let text = document.to_string().replace("URL", &world.idp.url);
         world.idp.page(
-            "/.well-known/openid-configuration",
+            DISCOVERY,
             Page {
                 status: 200,
                 body: text,
@@ -275,7 +277,7 @@ async fn an_authorization_server_without_openid_is_discovered_too() {
     let signer = Signer::p256("k");
     let world = World::new(&[&signer]).await;
     world.idp.page(
-        "/.well-known/openid-configuration",
+        DISCOVERY,
         Page {
             status: 404,
             ..Page::default()

@@ -300,7 +300,7 @@ pub(in crate::identity) struct World {
 pub(in crate::identity) fn fetcher() -> Fetcher {
     let limits = FetchLimits {
         bytes: 64 * 1024,
-        time: Duration::from_millis(500),
+        time: Duration::from_secs(10),
     };
     Fetcher::new(&any_trust(), limits, PlainHttp::LoopbackOnly)
 }
