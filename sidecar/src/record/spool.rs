@@ -282,9 +282,8 @@ impl Thread {
     }
 
     fn report(&mut self) {
-        let refused = self.writer.refused.take();
         let now = Health {
-            trouble: self.writer.trouble().or(refused),
+            trouble: self.writer.trouble(),
             lost: self.writer.lost_total,
         };
         self.health.send_if_modified(|health| {

@@ -73,8 +73,8 @@ pub(super) struct Writer {
     pub(super) lost_total: u64,
     pub(super) written_total: u64,
     broken: Option<RecordError>,
-    /// Why the newest refused event was refused.
-    pub(super) refused: Option<RecordError>,
+    /// Why there is no room, as long as there is none.
+    no_room: Option<RecordError>,
     signed_at: Instant,
     rotate_after: Instant,
     anchor: Option<(PathBuf, File)>,
@@ -111,7 +111,7 @@ impl Writer {
             lost_total: 0,
             written_total: 0,
             broken: None,
-            refused: None,
+            no_room: None,
             signed_at: now,
             rotate_after: now,
             anchor,
@@ -124,8 +124,13 @@ impl Writer {
         let (session, at) = (item.session.clone(), item.at);
         // A session's beginning is kept and tried again, so it is not lost.
         let begins = matches!(item.event, Event::SessionBegan(_));
+        // Terminal events find room on a full disk too, so they do not show that it is over.
+        let ends = matches!(item.event, Event::CallEnded(_) | Event::SessionEnded(_));
         match self.store(item) {
             Ok(stored) => {
+                if !ends {
+                    self.no_room = None;
+                }
                 if let Some(reply) = reply {
                     self.waiting.push((reply, stored));
                 }
@@ -134,7 +139,9 @@ impl Writer {
                 if !begins {
                     self.lose(&session, at, cause_of(&error), 1);
                 }
-                self.refused = Some(error.clone());
+                if matches!(error, RecordError::NoSpace(_) | RecordError::Quota(_)) {
+                    self.no_room = Some(error.clone());
+                }
                 tell(reply, Err(error));
             }
         }
@@ -454,10 +461,13 @@ impl Writer {
         self.payloads.trim(&mut self.quota)
     }
 
+    /// Why nothing can be stored at present.
     pub(super) fn trouble(&self) -> Option<RecordError> {
-        self.broken
+        let broken = self
+            .broken
             .as_ref()
-            .map(|error| RecordError::Broken(error.to_string()))
+            .map(|error| RecordError::Broken(error.to_string()));
+        broken.or_else(|| self.no_room.clone())
     }
 }
 
