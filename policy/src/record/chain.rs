@@ -1,6 +1,6 @@
 //! Chains: one per session, each event naming the hash of the one before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +56,17 @@ pub struct PayloadRef {
 pub struct Carried {
     pub head: ChainHead,
     /// Calls without their terminal event.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub open: BTreeSet<CallId>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub open: BTreeMap<CallId, Progress>,
+}
+
+/// How far an open call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Progress {
+    Requested,
+    /// The server may have been given it.
+    Forwarded,
 }
 
 /// Why an event does not fit its chain. Always the writer's fault.
@@ -78,6 +87,8 @@ pub enum ChainError {
 pub struct Chains {
     open: BTreeMap<SessionId, Carried>,
     unsigned: BTreeMap<SessionId, ChainHead>,
+    /// Open calls of all sessions.
+    calls: usize,
 }
 
 impl Chains {
@@ -91,6 +102,7 @@ impl Chains {
         Self {
             open,
             unsigned: BTreeMap::new(),
+            calls: carried.iter().map(|chain| chain.open.len()).sum(),
         }
     }
 
@@ -140,18 +152,24 @@ impl Chains {
         };
         self.unsigned.insert(session.clone(), head.clone());
         if matches!(record.event, Event::SessionEnded(_) | Event::WriterEnded(_)) {
-            self.open.remove(&session);
+            let ended = self.open.remove(&session);
+            self.calls -= ended.map_or(0, |chain| chain.open.len());
             return;
         }
         let chain = self.open.entry(session).or_insert_with(|| Carried {
             head: head.clone(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
         });
         chain.head = head;
         if let Event::CallRequested(event) = &record.event {
-            chain.open.insert(event.call.clone());
+            let before = chain.open.insert(event.call.clone(), Progress::Requested);
+            self.calls += usize::from(before.is_none());
+        } else if let Event::Forwarded(event) = &record.event {
+            if let Some(progress) = chain.open.get_mut(&event.call) {
+                *progress = Progress::Forwarded;
+            }
         } else if let Event::CallEnded(event) = &record.event {
-            chain.open.remove(&event.call);
+            self.calls -= usize::from(chain.open.remove(&event.call).is_some());
         }
     }
 
@@ -168,17 +186,31 @@ impl Chains {
 
     /// Calls of a session without their terminal event.
     #[must_use]
-    pub fn open_calls(&self, session: &SessionId) -> Vec<CallId> {
-        self.open
-            .get(session)
-            .map(|chain| chain.open.iter().cloned().collect())
-            .unwrap_or_default()
+    pub fn open_calls(&self, session: &SessionId) -> Vec<(CallId, Progress)> {
+        self.open.get(session).map_or_else(Vec::new, |chain| {
+            let calls = chain.open.iter();
+            calls
+                .map(|(call, progress)| (call.clone(), *progress))
+                .collect()
+        })
+    }
+
+    /// How many sessions and calls have not had their terminal event, so that its space can be kept free.
+    #[must_use]
+    pub fn open_counts(&self) -> (usize, usize) {
+        (self.open.len(), self.calls)
     }
 
     /// Heads of all chains that grew since the last checkpoint.
     #[must_use]
     pub fn unsigned(&self) -> Vec<ChainHead> {
         self.unsigned.values().cloned().collect()
+    }
+
+    /// How many heads the next checkpoint names.
+    #[must_use]
+    pub fn unsigned_count(&self) -> usize {
+        self.unsigned.len()
     }
 
     /// A checkpoint has covered everything so far.
@@ -188,7 +220,7 @@ impl Chains {
 }
 
 fn check_call(chain: Option<&Carried>, event: &Event) -> Result<(), ChainError> {
-    let is_open = |call: &CallId| chain.is_some_and(|chain| chain.open.contains(call));
+    let is_open = |call: &CallId| chain.is_some_and(|chain| chain.open.contains_key(call));
     if let Event::CallRequested(event) = event
         && is_open(&event.call)
     {

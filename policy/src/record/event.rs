@@ -400,8 +400,9 @@ pub struct CallEnded {
     /// HTTP status given to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// From request to here, in milliseconds.
-    pub millis: u64,
+    /// From request to here, in milliseconds; none where the writer that knew is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub millis: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

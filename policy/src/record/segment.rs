@@ -127,7 +127,8 @@ impl Composer {
             composer.chains = resumed.chains;
             composer.checkpoint = resumed.checkpoint;
         }
-        composer.next_segment(at, out)?;
+        let header = composer.prepare_segment(at)?;
+        composer.commit_segment(&header, out);
         Ok(composer)
     }
 
@@ -146,17 +147,17 @@ impl Composer {
         }
     }
 
-    /// Begins the next segment; what is composed from here on belongs into a new file.
+    /// The head of the next segment, changing nothing yet.
     ///
     /// # Errors
-    /// The header cannot be written as JSON.
-    pub fn next_segment(&mut self, at: UnixMillis, out: &mut Vec<u8>) -> Result<(), ComposeError> {
+    /// It cannot be written as JSON.
+    pub fn prepare_segment(&self, at: UnixMillis) -> Result<Vec<u8>, ComposeError> {
         let previous = (self.segment > 0).then(|| PreviousSegment {
             segment: self.segment,
             bytes: self.offset,
             digest: self.digest_so_far(),
         });
-        let header = SegmentHeader {
+        to_json(&SegmentHeader {
             format: FORMAT.to_owned(),
             segment: self.segment + 1,
             writer: self.writer.clone(),
@@ -165,13 +166,16 @@ impl Composer {
             previous,
             checkpoint: self.checkpoint,
             carried: self.chains.carried(),
-        };
-        let json = to_json(&header)?;
-        self.segment = header.segment;
+        })
+    }
+
+    /// Begins the next segment with its prepared head; what is composed from here on belongs into a new file.
+    /// Nothing may have been committed between.
+    pub fn commit_segment(&mut self, header: &[u8], out: &mut Vec<u8>) {
+        self.segment += 1;
         self.offset = 0;
         self.digest = Context::new(&SHA256);
-        self.push(LineKind::Segment, &json, out);
-        Ok(())
+        self.push(LineKind::Segment, header, out);
     }
 
     /// Links an event and writes it out, changing nothing yet.

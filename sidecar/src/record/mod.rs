@@ -6,10 +6,17 @@
 //! its task goes. Nothing here may drop an event in silence: what cannot be stored is refused and counted.
 
 mod call;
+mod disk;
 mod durable;
 mod handle;
+mod ids;
+mod recover;
 mod spool;
+#[cfg(test)]
+mod tests;
+mod writer;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +50,33 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
 }
 
+impl Options {
+    /// The defaults: segments of 64 MiB, 64 MiB of queue, a checkpoint every 10 s or 1,000 events.
+    #[must_use]
+    pub fn new(version: &str, clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>) -> Self {
+        Self {
+            version: version.to_owned(),
+            segment_bytes: 64 << 20,
+            quota: None,
+            queue_bytes: 64 << 20,
+            checkpoint_every: Duration::from_secs(10),
+            checkpoint_events: 1000,
+            anchor: None,
+            clock,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("segment_bytes", &self.segment_bytes)
+            .field("quota", &self.quota)
+            .field("anchor", &self.anchor)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the policy in force asks of the recording of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -72,8 +106,14 @@ pub enum RecordError {
     TooLarge(usize),
     #[error("session `{0}` is not open")]
     NoSession(SessionId),
-    #[error("call `{0}` is not open")]
-    NoCall(String),
+    #[error("cannot compose an event: {0}")]
+    Compose(String),
+    #[error("recordings are disabled: nothing is kept")]
+    Disabled,
+    #[error("segment `{0}` cannot be read: run `sallyport verify`, then move the folder away")]
+    Damaged(PathBuf),
+    #[error("`{0}` is not a signing key: restore it, or move the folder away")]
+    BadKey(PathBuf),
     #[error(
         "recordings in `{path}` are being written by another process{holder}: stop it, or use another `--state`"
     )]

@@ -6,6 +6,7 @@ use super::*;
 use crate::name::{CallId, GatewayName, Issuer, Subject};
 use crate::principal::CallerKey;
 use crate::record::SigningKey;
+use crate::record::chain::Progress;
 use crate::record::event::{
     CallEnded, CallRequested, Direction, Outcome, PurgeCause, SessionBegan, WriterBegan,
     WriterEnded,
@@ -91,7 +92,7 @@ impl Tape {
             executed: true,
             reason: None,
             status: Some(200),
-            millis: 3,
+            millis: Some(3),
         };
         self.event(session, Event::CallEnded(ended));
     }
@@ -107,9 +108,11 @@ impl Tape {
 
     fn next_segment(&mut self) {
         let mut out = Vec::new();
-        self.composer
-            .next_segment(UnixMillis(self.clock), &mut out)
+        let header = self
+            .composer
+            .prepare_segment(UnixMillis(self.clock))
             .unwrap();
+        self.composer.commit_segment(&header, &mut out);
         self.segments.push(out);
     }
 
@@ -465,7 +468,7 @@ fn law_30_a_call_has_exactly_one_terminal_event() {
         executed: false,
         reason: None,
         status: None,
-        millis: 0,
+        millis: None,
     });
     let session = SessionId::new("ada");
     assert!(
@@ -482,7 +485,7 @@ fn law_30_a_call_has_exactly_one_terminal_event() {
     );
     assert_eq!(
         tape.composer.chains().open_calls(&session),
-        [CallId::new("c2")]
+        [(CallId::new("c2"), Progress::Requested)]
     );
 }
 
@@ -502,7 +505,7 @@ fn resuming_gives_what_was_open_and_where_the_torn_end_begins() {
         );
         assert_eq!(
             resumed.chains.open_calls(&SessionId::new("ada")),
-            [CallId::new("c1")]
+            [(CallId::new("c1"), Progress::Requested)]
         );
         assert_eq!((resumed.checkpoint, resumed.damaged), (Some(head), 0));
     }
