@@ -4,6 +4,10 @@
 //! parameters. That is what lets the sidecar, the operator, the command line and the tests reach the same
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
+pub mod bundle;
+pub mod compile;
+pub mod condition;
+pub mod decide;
 pub mod json;
 pub mod name;
 pub mod pin;
