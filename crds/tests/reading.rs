@@ -1,5 +1,7 @@
 //! Reading files: what is accepted, what is said of what is not, and where.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -214,17 +216,100 @@ fn a_field_path_leads_to_its_place() {
 }
 
 #[test]
-fn a_hostile_file_costs_little() {
+fn a_deeply_nested_file_is_refused() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(read(&format!("apiVersion: sallyport.dev/v1alpha1\nkind: McpGateway\nmetadata: {{ name: a }}\nspec: {deep}\n")).is_err());
-    let wide: String = (0..100_000).map(|key| format!("  k{key}: 1\n")).collect();
-    assert!(read(&format!("apiVersion: sallyport.dev/v1alpha1\nkind: McpGateway\nmetadata: {{ name: a }}\nspec:\n{wide}")).is_err());
-    assert!(read("a: \u{0}\n").is_err());
+    let mistakes = read(&format!("{GATEWAY}spec: {deep}\n")).unwrap_err();
+    assert_eq!(mistakes.len(), 1);
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_told_in_full_and_costs_little() {
+    let wide: String = (0..20_000).map(|key| format!("  k{key}: 1\n")).collect();
+    let mistakes = read(&format!("{GATEWAY}spec:\n{wide}")).unwrap_err();
+    assert_eq!(mistakes.len(), 20_000);
+}
+
+const GATEWAY: &str =
+    "apiVersion: sallyport.dev/v1alpha1\nkind: McpGateway\nmetadata: { name: a }\n";
+
+const POLICY: &str = "apiVersion: sallyport.dev/v1alpha1\nkind: McpAccessPolicy\nmetadata: { name: a }\nspec:\n  targetRefs: [{ kind: McpGateway, name: a }]\n";
+
+/// What is said of one text.
+fn told(yaml: &str) -> String {
+    lines(&read(yaml).unwrap_err())
+}
+
+#[test]
+fn law_05_a_rule_without_tools_resources_prompts_or_methods_is_an_error() {
+    let told = told(&format!(
+        "{POLICY}  rules: [{{ name: a, effect: Allow }}]\n"
+    ));
+    assert!(
+        told.contains(
+            "spec.rules[0]: expected at least one of tools, resources, prompts and methods"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn law_06_a_guardrail_that_allows_is_refused() {
+    let told = told(
+        "apiVersion: sallyport.dev/v1alpha1\nkind: McpGuardrail\nmetadata: { name: a }\nspec: { rules: [{ name: a, effect: Allow, tools: [a] }] }\n",
+    );
+    assert!(
+        told.contains("spec.rules[0]: expected Deny or RequireApproval"),
+        "{told}"
+    );
+}
+
+#[test]
+fn law_12_a_header_condition_never_allows() {
+    let told = told(&format!(
+        "{POLICY}  rules: [{{ name: a, effect: Allow, tools: [a], when: [{{ header: X-A, operator: Exists }}] }}]\n"
+    ));
+    assert!(
+        told.contains("spec.rules[0]: expected no header condition with effect Allow"),
+        "{told}"
+    );
+}
+
+#[test]
+fn law_23_empty_approvers_are_an_error() {
+    for approvers in ["[]", "[{}]"] {
+        let told = told(&format!(
+            "{POLICY}  rules: [{{ name: a, effect: RequireApproval, tools: [a], approval: {{ approvers: {approvers} }} }}]\n"
+        ));
+        assert!(told.contains("spec.rules[0].approval.approvers"), "{told}");
+    }
+}
+
+#[test]
+fn what_only_a_types_own_reader_sees_has_its_place_too() {
+    let told = told(&format!(
+        "{GATEWAY}spec:\n  recording:\n    retention: 99999h99999m\n"
+    ));
+    assert!(
+        told.starts_with("test.yaml:6:16: McpGateway default/a: spec.recording.retention: "),
+        "{told}"
+    );
 }
 
 proptest::proptest! {
     #[test]
     fn no_text_whatever_brings_the_reader_down(yaml in "[ -~\\n\\t]{0,200}") {
         drop(read(&yaml));
+    }
+
+    /// One wrong stroke anywhere: the file reads, or every mistake says where it is.
+    #[test]
+    fn one_wrong_character_never_goes_unplaced(at in 0_usize..2600, stroke in "[ -~\\n]") {
+        let mut yaml = fs::read_to_string(folder("examples").join("policy.yaml")).unwrap();
+        let at = at % yaml.len();
+        yaml.replace_range(at..=at, &stroke);
+        for mistake in read(&yaml).err().unwrap_or_default() {
+            proptest::prop_assert!(mistake.place.is_some(), "{}", mistake);
+            proptest::prop_assert!(!mistake.expected.is_empty());
+        }
     }
 }
