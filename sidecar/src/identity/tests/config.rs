@@ -112,6 +112,14 @@ fn service_accounts_come_from_the_clusters_issuer_for_this_gateway() {
 }
 
 #[test]
+fn nobody_can_list_an_issuer_by_a_name_of_our_own() {
+    for name in ["anonymous", "urn:sallyport:local"] {
+        let refused = convert(&json!({"issuers": [{"issuer": name}]}), false).unwrap_err();
+        assert_eq!(refused, [ConfigError::ReservedIssuer(Issuer::new(name))]);
+    }
+}
+
+#[test]
 fn every_mistake_is_told() {
     let written = json!({
         "issuers": [
