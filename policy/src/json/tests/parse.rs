@@ -237,10 +237,7 @@ fn law_13_a_response_keeps_64_bit_integers_and_number_lexemes() {
         let document = response(lexeme).expect(lexeme);
         assert_eq!(document.root().number(), Some(lexeme));
     }
-    assert_eq!(
-        response("1e400").err(),
-        Some(NumberRange { at: 0 })
-    );
+    assert_eq!(response("1e400").err(), Some(NumberRange { at: 0 }));
 }
 
 #[test]
@@ -308,15 +305,9 @@ fn a_twin_is_found_in_an_object_of_any_size() {
 #[test]
 fn the_first_of_several_twins_is_named() {
     let text = r#"{"z":0,"a":0,"z":0,"a":0,"b":0,"c":0,"d":0,"e":0,"f":0,"g":0,"h":0}"#;
-    assert_eq!(
-        request(text).err(),
-        Some(DuplicateKey { at: 13 })
-    );
+    assert_eq!(request(text).err(), Some(DuplicateKey { at: 13 }));
     let escaped = r#"{"z":0,"a":0,"\u007a":0,"a":0}"#;
-    assert_eq!(
-        request(escaped).err(),
-        Some(DuplicateKey { at: 13 })
-    );
+    assert_eq!(request(escaped).err(), Some(DuplicateKey { at: 13 }));
 }
 
 #[test]
