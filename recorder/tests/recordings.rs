@@ -723,6 +723,53 @@ async fn law_32_purged_segments_verify_as_purged_and_legal_hold_keeps_them() {
 }
 
 #[tokio::test]
+async fn law_32_a_tombstone_that_is_not_signed_with_the_recording_s_key_counts_for_nothing() {
+    let (folder, ada, _bob, _head) = recording().await;
+    let (other, _, _, _) = recording().await;
+    let recordings = open(folder.path());
+    recordings
+        .sessions(&actor(), &SessionFilter::default(), "")
+        .unwrap();
+    let payloads = folder
+        .path()
+        .join(layout::PAYLOADS)
+        .join(layout::payload_file(1));
+    let good = fs::read(&payloads).unwrap();
+    fs::write(&payloads, vec![0; good.len()]).unwrap();
+    let log = folder
+        .path()
+        .join(layout::AUDIT)
+        .join(layout::SEGMENTS)
+        .join(layout::segment_file(1));
+    let honest = fs::read(&log).unwrap();
+
+    // A true purge, with its signature cut away.
+    recordings
+        .purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None)
+        .unwrap();
+    edit_lines(&log, |lines| drop(lines.pop()));
+    assert!(first_finding(folder.path(), None).contains("a payload of event"));
+
+    // A purge signed with another folder's key.
+    fs::write(&log, honest).unwrap();
+    fs::remove_dir_all(folder.path().join(layout::AUDIT)).unwrap();
+    let key = folder.path().join(layout::SIGNING_KEY);
+    let own = fs::read(&key).unwrap();
+    fs::copy(other.path().join(layout::SIGNING_KEY), &key).unwrap();
+    recordings
+        .purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None)
+        .unwrap();
+    fs::write(&key, own).unwrap();
+    let report = recordings.verify(VerifyOptions::default()).unwrap();
+    assert!(report.audit.is_some_and(|audit| {
+        audit.findings[0]
+            .to_string()
+            .contains("another signing key")
+    }));
+    assert!(first_finding(folder.path(), None).contains("a payload of event"));
+}
+
+#[tokio::test]
 async fn an_export_verifies_by_itself_and_a_changed_one_is_named() {
     let (folder, ada, _bob, _head) = recording().await;
     let recordings = open(folder.path());

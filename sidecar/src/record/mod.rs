@@ -112,7 +112,7 @@ pub enum RecordError {
     Disabled,
     #[error("segment `{0}` cannot be read: run `sallyport verify`, then move the folder away")]
     Damaged(PathBuf),
-    #[error("`{0}` is not a signing key: restore it, or move the folder away")]
+    #[error("`{0}` is not the key of these recordings: restore it, or move the folder away")]
     BadKey(PathBuf),
     #[error(
         "recordings in `{path}` are being written by another process{holder}: stop it, or use another `--state`"
