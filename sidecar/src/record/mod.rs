@@ -11,6 +11,7 @@ mod durable;
 mod handle;
 mod ids;
 mod recover;
+mod room;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -128,8 +129,4 @@ pub enum RecordError {
     Broken(String),
     #[error("the recorder is closed")]
     Closed,
-    #[error(
-        "`payloads: Full` needs the recorder service and an auditor's key: use `Masked` or `Metadata`"
-    )]
-    FullNeedsService,
 }

@@ -19,7 +19,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::durable::Stored;
 use super::recover::{Claimed, Left, claim};
-use super::writer::{Item, Writer, compose_error, tell};
+use super::room::compose_error;
+use super::writer::{Item, Writer, tell};
 use super::{Health, Options, RecordError};
 
 /// Most bytes and messages of one group, so that the first of it does not wait for ever.

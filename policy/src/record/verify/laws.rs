@@ -19,7 +19,7 @@ fn the_golden_segment_still_verifies() {
 
 #[test]
 fn today_s_writer_writes_the_golden_segment() {
-    let written = super::tests::every_event();
+    let written = tests::every_event();
     assert_eq!(
         String::from_utf8(written).unwrap(),
         String::from_utf8(GOLDEN.to_vec()).unwrap(),

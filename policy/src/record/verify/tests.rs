@@ -11,6 +11,7 @@ use crate::record::event::{
     CallEnded, CallRequested, Direction, Outcome, PurgeCause, SessionBegan, WriterBegan,
     WriterEnded,
 };
+use crate::record::event::{Purged, PurgedThing};
 use crate::record::segment::{Composer, Resumed};
 use crate::time::UnixMillis;
 
