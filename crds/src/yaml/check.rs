@@ -35,7 +35,7 @@ impl Checker {
     fn value(&mut self, node: &Node, shape: &Shape, path: &str) {
         match (shape, &node.content) {
             (Shape::Section(fields), Content::Map(entries)) => {
-                self.section(&node.place, entries, fields, path)
+                self.section(&node.place, entries, fields, path);
             }
             (Shape::Map { values, size }, Content::Map(entries)) => {
                 self.size(*size, entries.len(), "key", &node.place, path);
@@ -63,35 +63,47 @@ impl Checker {
         fields: &BTreeMap<String, Field>,
         path: &str,
     ) {
+        let mut meant = BTreeSet::new();
         for entry in entries {
             match fields.get(&entry.key) {
                 Some(field) => {
-                    self.value(&entry.value, &field.shape, &field_path(path, &entry.key))
+                    self.value(&entry.value, &field.shape, &field_path(path, &entry.key));
+                    meant.insert(entry.key.as_str());
                 }
-                None => self.unknown_field(entry, fields, path),
+                None => meant.extend(self.unknown_field(entry, fields, path)),
             }
         }
-        for (name, field) in fields {
-            if field.required && !entries.iter().any(|entry| entry.key == *name) {
-                let path = field_path(path, name);
-                let expected = format!("the field {}", quoted(name));
-                let mistake = Mistake::at(place, expected, "none");
-                self.mistakes.push(mistake.with_path(&path));
-            }
+        // A misspelt field is told once, not also as the one that is missing.
+        let missing =
+            |(name, field): &(&String, &Field)| field.required && !meant.contains(name.as_str());
+        for (name, _) in fields.iter().filter(missing) {
+            let path = field_path(path, name);
+            let expected = format!("the field {}", quoted(name));
+            let mistake = Mistake::at(place, expected, "none");
+            self.mistakes.push(mistake.with_path(&path));
         }
     }
 
-    fn unknown_field(&mut self, entry: &Entry, fields: &BTreeMap<String, Field>, path: &str) {
+    /// Tells of a field that is not known; gives the one that was perhaps meant.
+    fn unknown_field<'a>(
+        &mut self,
+        entry: &Entry,
+        fields: &'a BTreeMap<String, Field>,
+        path: &str,
+    ) -> Option<&'a str> {
         let near = nearest(&entry.key, fields.keys().map(String::as_str));
-        let known = listed(fields.keys().map(String::as_str));
         let expected = match near {
             Some(_) => "a known field".to_owned(),
             None if fields.is_empty() => "no fields".to_owned(),
-            None => format!("one of the fields {known}"),
+            None => format!(
+                "one of the fields {}",
+                listed(fields.keys().map(String::as_str))
+            ),
         };
         let path = field_path(path, &entry.key);
         let mistake = Mistake::at(&entry.place, expected, quoted(&entry.key)).with_path(&path);
         self.mistakes.push(mistake.with_near(near));
+        near
     }
 
     fn scalar(&mut self, node: &Node, scalar: &Scalar, shape: &Shape, path: &str) {
@@ -168,11 +180,14 @@ impl Checker {
     fn kind_of(&self, scalar: &Scalar) -> String {
         let kind = match &scalar.meaning {
             Resolved::Null => return "nothing".to_owned(),
-            Resolved::Boolean(_) => "the boolean",
-            Resolved::Number(_) => "the number",
-            Resolved::Text => "the text",
+            Resolved::Boolean(_) => "boolean",
+            Resolved::Number(_) => "number",
+            Resolved::Text => "text",
         };
-        format!("{kind} {}", self.shown(scalar))
+        match self.show {
+            Show::Values => format!("the {kind} {}", quoted(&scalar.text)),
+            Show::KindsOnly => format!("a {kind} (not shown)"),
+        }
     }
 
     fn shown(&self, scalar: &Scalar) -> String {

@@ -1,6 +1,7 @@
 //! All inputs together: sources, Secrets, places and notes, or every mistake of every file.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,11 +11,12 @@ use sallyport_policy::source::consistency::{self, Disagreement};
 use sallyport_policy::source::{Named, Secrets, Sources};
 
 use super::files::{Input, texts};
+use super::json::as_yaml;
 use super::mistake::Mistake;
 use super::object::{Kind, Recognised, mistakes_of, name_of, recognise, spec_of};
 use super::place::{ObjectName, Place, Places};
 use super::secret;
-use super::tree::{Content, Document, Node, documents};
+use super::tree::{AMBIGUOUS, Content, Document, Node, documents};
 
 /// What the inputs say.
 #[derive(Debug, Default)]
@@ -44,7 +46,7 @@ pub fn load(inputs: &[Input]) -> Result<Loaded, Vec<Mistake>> {
     let mut loader = Loader::default();
     for text in texts {
         let file: Arc<str> = text.name.as_str().into();
-        let (documents, ended) = documents(&file, &text.text);
+        let (documents, ended) = documents(&file, &as_yaml(&text.text));
         for document in documents {
             loader.document(document);
         }
@@ -108,6 +110,7 @@ impl Loader {
         if mistakes.is_empty() {
             mistakes = self.take(root, kind, object.as_ref());
         }
+        mistakes = one_a_place(mistakes);
         for mistake in &mut mistakes {
             mistake.object.clone_from(&object);
         }
@@ -174,6 +177,23 @@ impl Loader {
             text,
         });
     }
+}
+
+/// One mistake a place: what the YAML says wrongly, or, of a word that is ambiguous only, what should stand there.
+fn one_a_place(mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    let mut told: BTreeMap<(Option<Place>, String), Mistake> = BTreeMap::new();
+    for mistake in mistakes {
+        match told.entry((mistake.place.clone(), mistake.path.clone())) {
+            Entry::Vacant(entry) => {
+                entry.insert(mistake);
+            }
+            Entry::Occupied(mut entry) if entry.get().expected == AMBIGUOUS => {
+                entry.insert(mistake);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    told.into_values().collect()
 }
 
 fn add<T: DeserializeOwned>(

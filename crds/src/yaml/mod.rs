@@ -6,6 +6,7 @@
 
 mod check;
 mod files;
+mod json;
 mod load;
 mod mistake;
 mod near;
@@ -19,6 +20,3 @@ pub use files::Input;
 pub use load::{Loaded, Note, load};
 pub use mistake::Mistake;
 pub use place::{ObjectName, Place, Places};
-
-#[cfg(test)]
-mod tests;

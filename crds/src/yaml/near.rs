@@ -14,7 +14,8 @@ pub(super) fn nearest<'a>(
         let distance = strsim::damerau_levenshtein(&folded, &other);
         let longer = folded.chars().count().max(other.chars().count());
         // A third of the letters may differ, so that `efect` finds `effect` and `name` does not find `tools`.
-        let starts = folded.len() >= 3 && other.starts_with(&folded);
+        let starts = folded.len() >= 3 && other.starts_with(&folded)
+            || other.len() >= 3 && folded.starts_with(&other);
         (distance * 3 <= longer || starts).then_some((distance, word))
     });
     rated.min().map(|(_, word)| word)
@@ -60,6 +61,7 @@ mod tests {
             ("nmae", Some("name")),
             ("if", None),
             ("password", None),
+            ("namespace", Some("name")),
         ] {
             assert_eq!(nearest(given, fields), meant, "{given}");
         }

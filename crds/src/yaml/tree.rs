@@ -18,6 +18,9 @@ use super::scalar::{Resolved, resolve};
 /// Sections may be nested so deep; our kinds need about ten levels.
 const DEEPEST: usize = 64;
 
+/// What is expected of a plain word that readers take differently.
+pub(super) const AMBIGUOUS: &str = "a value that every reader takes alike";
+
 /// A value and where it begins.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -280,6 +283,7 @@ impl<'a> Builder<'a> {
             );
             return Some(String::new());
         };
+        let path = &field_path(path, &text);
         self.refuse_extras(anchor, tag.is_some(), place, path);
         if text == "<<" && style == ScalarStyle::Plain {
             self.refuse(
@@ -311,8 +315,7 @@ impl<'a> Builder<'a> {
                 } else {
                     quoted(text)
                 };
-                let expected = "a value that every reader takes alike";
-                self.refuse(place, path, expected, &shown, ambiguous.0);
+                self.refuse(place, path, AMBIGUOUS, &shown, ambiguous.0);
                 Resolved::Text
             })
         } else {

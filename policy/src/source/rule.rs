@@ -163,20 +163,33 @@ pub enum SourceFact {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub enum Operator {
+    /// The operand is any of the values.
     Equals,
+    /// The operand is none of the values.
     NotEquals,
+    /// Another word for `Equals`, for several values.
     In,
+    /// Another word for `NotEquals`, for several values.
     NotIn,
     /// A regular expression finds something; anchor it with `^` and `$` to match the whole.
     Matches,
+    /// No regular expression finds anything.
     NotMatches,
+    /// The text begins with any of the values.
     StartsWith,
+    /// The text ends with any of the values.
     EndsWith,
+    /// The number is less.
     LessThan,
+    /// The number is less or the same.
     LessThanOrEqual,
+    /// The number is greater.
     GreaterThan,
+    /// The number is greater or the same.
     GreaterThanOrEqual,
+    /// The operand is there, and not null.
     Exists,
+    /// The operand is absent or null.
     DoesNotExist,
     /// CIDR for addresses, prefix for normalised paths.
     Within,
