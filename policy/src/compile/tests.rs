@@ -183,7 +183,7 @@ fn content_reads_back_only_in_its_canonical_form() {
             "default spelled out",
             text.replacen("\"name\":\"a\"", "\"message\":null,\"name\":\"a\"", 1),
         ),
-        ("cut", text[..text.len() - 1].to_owned()),
+        ("cut", text.trim_end_matches('}').to_owned()),
     ] {
         assert_ne!(changed, text, "{case}");
         assert!(BundleContent::decode(changed.as_bytes()).is_err(), "{case}");

@@ -324,7 +324,7 @@ fn texts(values: &[Literal]) -> Result<Vec<String>, Vec<Problem>> {
                     &format!("values[{index}]"),
                     "a text that is not empty",
                     format!("`{value}`"),
-                ))
+                ));
             }
         }
     }

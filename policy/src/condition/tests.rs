@@ -1,5 +1,7 @@
 //! Operators on single values, and the mistakes of conditions.
 
+#![expect(clippy::too_many_lines, reason = "a table is one row after another")]
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,8 +13,11 @@ use crate::source::{Condition, Effect};
 use crate::time::UnixMillis;
 
 fn compile(condition: &Value, effect: Effect) -> Result<Predicate, Vec<Problem>> {
-    let condition: Condition = serde_json::from_value(condition.clone()).unwrap();
-    Predicate::compile(&condition, effect)
+    Predicate::compile(&read(condition), effect)
+}
+
+fn read(condition: &Value) -> Condition {
+    serde_json::from_value(condition.clone()).unwrap()
 }
 
 fn nobody() -> Principal {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budgets;
-use super::explanation::{Explanation, Looked, Outcome, Shadow};
+use super::explanation::{Explanation, Looked, Outcome, Shadow, Why};
 use super::index::{Posting, RuleIndex, candidates};
 use super::operation::{Facts, Listed, Operation};
 use super::precedence::{Conclusion, Tally};
@@ -254,8 +254,15 @@ impl Bundle {
         let mut enforced = Tally::allowed_by(self.observes.then_some(&self.observe_rule));
         let mut shadow = Tally::default();
         let mut looked = Vec::new();
+        // Rules come in the order of their objects, so each object is judged once.
+        let mut last: Option<(usize, Option<Why>)> = None;
         for (rule, object) in self.about(postings, facts.principal) {
-            let outcome = match object.excludes(facts, &self.issuers) {
+            let excluded = match last {
+                Some((index, excluded)) if index == rule.object => excluded,
+                Some(_) | None => object.excludes(facts, &self.issuers),
+            };
+            last = Some((rule.object, excluded.clone()));
+            let outcome = match excluded {
                 Some(why) => Outcome::NotApplicable { why },
                 None => {
                     let judged = rule.judge(operation.arguments(), facts);
@@ -326,9 +333,8 @@ impl Bundle {
         if self.standing_refusal(facts.now).is_some() {
             return false;
         }
-        let (possible, certain) = match self.list_postings(listed) {
-            Some(found) => found,
-            None => return false,
+        let Some((possible, certain)) = self.list_postings(listed) else {
+            return false;
         };
         let mut applying = self.about(&certain, facts.principal);
         let denied = applying.any(|(rule, object)| {
@@ -420,7 +426,6 @@ fn may_permit(rule: &ActiveRule, object: &ActiveObject, facts: &Facts<'_>) -> bo
 
 impl From<Judged> for Outcome {
     fn from(judged: Judged) -> Self {
-        use super::explanation::Why;
         match judged {
             Judged::Matched => Self::Matched,
             Judged::Not(why) => Self::NotMatched { why },
