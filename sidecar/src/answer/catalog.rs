@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sallyport_policy::decide::ToolFacts;
 use sallyport_policy::json::{Document, Limits, Node, quote};
 use sallyport_policy::mcp::era::{META_CAPABILITIES, META_VERSION};
-use sallyport_policy::mcp::headers::{ParamHeader, declared};
+use sallyport_policy::mcp::header_schema::{ParamHeader, declared};
 use sallyport_policy::mcp::list;
 use sallyport_policy::mcp::message::{Id, Message, Outcome};
 use sallyport_policy::mcp::method::Surface;

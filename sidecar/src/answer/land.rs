@@ -6,8 +6,9 @@ use sallyport_policy::approval;
 use sallyport_policy::decide::Listed;
 use sallyport_policy::json::{Document, Limits, Node, Splice};
 use sallyport_policy::mask::{MaskReport, Masked, Scope};
-use sallyport_policy::mcp::answer::{self, Malformed, Reply, Unapproved, Upstream};
-use sallyport_policy::mcp::list::{self, Agreed};
+use sallyport_policy::mcp::answer::{self, Reply, Unapproved, Upstream};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
+use sallyport_policy::mcp::{agreement::{self, Agreed}, list};
 use sallyport_policy::mcp::message::{Message, Outcome as RpcOutcome, Response};
 use sallyport_policy::mcp::method::{Judged, Surface};
 use sallyport_policy::mcp::result::{InputRequired, Shape, is_tool_error};
@@ -166,14 +167,14 @@ impl Flight {
         let bytes = match self.method.judged {
             Judged::List(surface) => Some(self.filtered(document, result, surface)?),
             Judged::Open if self.method.name == "initialize" => {
-                let agreed = list::initialized(document, result, self.context.features())
+                let agreed = agreement::initialized(result, self.context.features())
                     .map_err(|error| Refusal::Malformed(error.to_string()))?;
                 let opened = self.open_session(&agreed, session)?;
                 return Ok((reparsed(agreed.bytes)?, opened));
             }
             Judged::Open if self.method.name == "server/discover" => {
                 let caching = self.context.caching();
-                let agreed = list::discovered(document, result, self.context.features(), caching)
+                let agreed = agreement::discovered(result, self.context.features(), caching)
                     .map_err(|error| Refusal::Malformed(error.to_string()))?;
                 Some(agreed.bytes)
             }
@@ -186,7 +187,7 @@ impl Flight {
             | Judged::Task
             | Judged::Rule
             | Judged::As(_)
-            | Judged::Relayed => list::cap_caching(document, result, self.context.caching()),
+            | Judged::Relayed => list::cap_caching(result, self.context.caching()),
         };
         match bytes {
             Some(bytes) => Ok((reparsed(bytes)?, None)),
@@ -203,7 +204,7 @@ impl Flight {
         let owner = context.principal().key();
         let policy = &context.policy;
         let rewritten = context.with_facts(None, |facts| {
-            list::filter(document, result, surface, context.caching(), |item| {
+            list::filter(result, surface, context.caching(), |item| {
                 let name = item.name.as_ref();
                 let visible = |listed| policy.bundle.visible(&listed, facts);
                 match surface {
@@ -371,7 +372,7 @@ impl Flight {
                 if let Some(session) = &self.context.session {
                     self.context.gateway.sessions.close(&session.id);
                 }
-                answer::malformed(&Malformed::Session)
+                refusal(&Malformed::Session)
             }
             UpstreamError::TooManyChildren(_) => {
                 answer::reply(&self.asked(), &answer::Answer::Unavailable { reason: "too_many_children" })

@@ -102,7 +102,7 @@ impl Flight {
     }
 
     fn asked(&self) -> Asked<'_> {
-        Asked { id: Some(&self.id), revision: self.context.revision, method: self.method, name: &self.name }
+        Asked { id: &self.id, revision: self.context.revision, method: self.method, name: &self.name }
     }
 
     fn revision(&self) -> Revision {

@@ -63,7 +63,7 @@ impl Relay<'_> {
             self.context().gateway.catalog.changed();
         }
         let shifted = match self {
-            Self::Call(flight) => flight.progress.as_ref().and_then(|said| said.shift(document, call.message)),
+            Self::Call(flight) => flight.progress.as_ref().and_then(|said| said.shift(call.message)),
             Self::Session(_) => None,
         };
         let document = match shifted {

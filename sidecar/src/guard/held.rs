@@ -420,6 +420,7 @@ fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeede
         rules: needed.rules.clone(),
         revision: claim.revision,
         reason: None,
+        when_holds: claim.when_holds,
         settings: context.policy.bundle.settings().approvals.clone(),
     }
 }
@@ -432,6 +433,7 @@ fn claim(
 ) -> Result<Claim, DenyReason> {
     let gateway = context.policy.bundle.gateway().clone();
     let caller = context.principal().key();
+    let listed = tool;
     let pin = tool.map(|tool| tool.digest());
     let rules = needed.digests();
     let headers = context.forwarded();
@@ -449,7 +451,11 @@ fn claim(
     let digest = binding.digest(&context.gateway.binding).map_err(|_| DenyReason::ConditionError)?;
     let revision = context.policy.bundle.revision();
     let tool = call.tool().map(str::to_owned);
-    Ok(Claim { gateway, caller, digest, tool, pin, rules, revision, when_holds: false })
+    let operation = operation(call);
+    let when_holds = context.with_facts(listed.map(|tool| tool.facts()), |facts| {
+        needed.rules.iter().all(|rule| rule.grant_covers(&operation, facts))
+    });
+    Ok(Claim { gateway, caller, digest, tool, pin, rules, revision, when_holds })
 }
 
 fn target<'c>(call: &'c Call<'_>) -> Option<&'c str> {
@@ -509,7 +515,7 @@ fn consumed_by(context: &Context, trail: &mut Trail, consumed: &Consumed) {
         Event::ApprovalConsumed(ApprovalConsumed {
             call,
             request: consumed.request().clone(),
-            asked_under: consumed.opened_under().unwrap_or(context.policy.bundle.revision()),
+            asked_under: consumed.opened_under(),
             used_under: context.policy.bundle.revision(),
         })
     };

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sallyport_policy::decide::{Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict};
 use sallyport_policy::json::Document;
-use sallyport_policy::mcp::answer::{self, Asked, Malformed, Reply};
+use sallyport_policy::mcp::answer::{self, Asked, Reply};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
 use sallyport_policy::mcp::headers::{HeaderError, Mirror};
 use sallyport_policy::mcp::message::{Id, Message, Response};
@@ -58,7 +59,7 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         Err(error) => return no_call(context, message, &error).await,
     };
     if let Err(error) = mirrored(context, &call) {
-        let reply = answer::malformed(&Malformed::Header { error: &error, id: call.id.as_ref() });
+        let reply = refusal(&Malformed::Header { error: &error, id: call.id.as_ref() });
         return refused(context, message, "header_mismatch", reply).await;
     }
     let tool = match call.tool() {
@@ -66,7 +67,7 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         None => None,
     };
     if let Err(error) = mirrored_arguments(context, &call, tool.as_ref()) {
-        let reply = answer::malformed(&Malformed::Header { error: &error, id: call.id.as_ref() });
+        let reply = refusal(&Malformed::Header { error: &error, id: call.id.as_ref() });
         return refused(context, message, "header_mismatch", reply).await;
     }
     let trail = open_trail(context, document, &call, tool.as_ref());
@@ -155,7 +156,7 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
     }
     let Some(asked) = Asked::by(call) else {
-        return Answer::Reply(answer::blocked_notification(denial.reason.code()));
+        return Answer::Reply(refusal(&Malformed::Notification));
     };
     let told = match denial.retry_after {
         Some(wait) => answer::Answer::Limited {
@@ -196,7 +197,7 @@ async fn client_answer(context: &Context, document: &Document, response: &Respon
     if !known {
         context.gateway.metrics.refused("unasked_response");
         tracing::info!(target: "sallyport::audit", code = "unasked_response", "a response that nobody asked for");
-        return Answer::Reply(answer::blocked_notification("unasked_response"));
+        return Answer::Reply(refusal(&Malformed::Notification));
     }
     send::client_response(context, document).await
 }
@@ -208,7 +209,7 @@ async fn no_call(context: &Context, message: &Message<'_>, error: &CallError) ->
         CallError::InvalidParams { .. } => "invalid_params",
         CallError::Response => "unasked_response",
     };
-    let reply = answer::malformed(&Malformed::Call { error, id: message.id(), revision: context.revision });
+    let reply = refusal(&Malformed::Call { error, id: message.id(), revision: context.revision });
     refused(context, message, code, reply).await
 }
 

@@ -11,6 +11,6 @@ use crate::inbound::context::Context;
 pub(super) fn request(context: &Context, document: &Document, _call: &Call<'_>) -> Vec<(PayloadKind, Bytes)> {
     match context.policy.recording.capture {
         Capture::Metadata => Vec::new(),
-        Capture::Masked => vec![(PayloadKind::Request, context.policy.masker.mask_request(document))],
+        Capture::Masked => vec![(PayloadKind::Request, Bytes::from(context.policy.masker.preview(document.root()).json))],
     }
 }

@@ -8,7 +8,9 @@ use sallyport_policy::decide::{Decision, Denial, DenyReason, Listed, Operation, 
 use sallyport_policy::json::{Document, JsonError, Limits, Splice};
 use sallyport_policy::mcp::answer::{self, Asked};
 use sallyport_policy::mcp::call::{Call, Target};
+use sallyport_policy::mcp::agreement;
 use sallyport_policy::mcp::list::{self, Watched};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::message::Id;
 use sallyport_policy::record::event::{Event, Forwarded, Outcome};
 
@@ -89,7 +91,7 @@ async fn notification(context: &Context, permit: Permit, outbound: Outbound, tra
     match context.gateway.upstream.send(permit, outbound).await {
         Ok(Reply::Refused { status, .. } | Reply::Json { status, .. }) if !status.is_success() => {
             trail.end(Outcome::Failed, Some("upstream_refused"), Some(status.as_u16())).await;
-            let mut reply = answer::blocked_notification("upstream_refused");
+            let mut reply = refusal(&Malformed::Notification);
             reply.http_status = status.as_u16();
             Answer::Reply(reply)
         }
@@ -101,7 +103,7 @@ async fn notification(context: &Context, permit: Permit, outbound: Outbound, tra
             tracing::warn!(%error, "a notification did not reach the server");
             let status = if matches!(error, UpstreamError::SessionGone) { 404 } else { 502 };
             trail.end(Outcome::UpstreamFailed, Some("upstream"), Some(status)).await;
-            let mut reply = answer::blocked_notification("upstream");
+            let mut reply = refusal(&Malformed::Notification);
             reply.http_status = status;
             Answer::Reply(reply)
         }
@@ -111,7 +113,7 @@ async fn notification(context: &Context, permit: Permit, outbound: Outbound, tra
 /// Forwards the client's answer to a request of the server; whether it may, was checked by the caller.
 pub(super) async fn client_response(context: &Context, document: &Document) -> Answer {
     let Some(permit) = open_permit(context, "response") else {
-        return Answer::Reply(answer::blocked_notification("no_policy"));
+        return Answer::Reply(refusal(&Malformed::Notification));
     };
     let outbound = Outbound {
         body: document.bytes().clone(),
@@ -123,7 +125,7 @@ pub(super) async fn client_response(context: &Context, document: &Document) -> A
         Ok(_) => Answer::Accepted,
         Err(error) => {
             tracing::warn!(%error, "a client's answer did not reach the server");
-            let mut reply = answer::blocked_notification("upstream");
+            let mut reply = refusal(&Malformed::Notification);
             reply.http_status = StatusCode::BAD_GATEWAY.as_u16();
             Answer::Reply(reply)
         }
@@ -190,7 +192,7 @@ fn cancels_a_waiting_call(context: &Context, call: &Call<'_>) -> bool {
 async fn unavailable(call: &Call<'_>, trail: Trail, reason: &str) -> Answer {
     let reply = match Asked::by(call) {
         Some(asked) => answer::reply(&asked, &answer::Answer::Unavailable { reason }),
-        None => answer::blocked_notification(reason),
+        None => refusal(&Malformed::Notification),
     };
     trail.end(Outcome::Denied, Some(reason), Some(reply.http_status)).await;
     Answer::Reply(reply)
@@ -204,12 +206,12 @@ fn outbound_body(
 ) -> Result<Document, JsonError> {
     let mut body = document.clone();
     if call.client_capabilities.is_some()
-        && let Some(bytes) = list::cut_client_capabilities(&body, body.root(), context.features())
+        && let Some(bytes) = agreement::cut_client_capabilities(body.root(), context.features())
     {
         body = Document::parse(bytes, Limits::REQUEST)?;
     }
     if let Target::Listen(_) = call.target
-        && let Some(bytes) = list::narrow_listen(&body, body.root(), |watched| may_watch(context, watched))
+        && let Some(bytes) = list::narrow_listen(body.root(), |watched| may_watch(context, watched))
     {
         body = Document::parse(bytes, Limits::REQUEST)?;
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sallyport_policy::decide::{Facts, ToolFacts};
-use sallyport_policy::mcp::list::{Caching, Features};
+use sallyport_policy::mcp::agreement::Features;
+use sallyport_policy::mcp::list::Caching;
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::name::SessionId;
 use sallyport_policy::principal::Principal;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use sallyport_policy::json::Document;
-use sallyport_policy::mcp::answer::{self, Malformed};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::era::{self, HttpVersion, Outside};
 use sallyport_policy::mcp::headers;
 use sallyport_policy::mcp::message::{Body, Message};
@@ -165,5 +165,5 @@ fn place(
 }
 
 fn unread(what: &Malformed<'_>) -> Box<super::post::Unread> {
-    Box::new(super::post::Unread::Reply(answer::malformed(what), "malformed_message"))
+    Box::new(super::post::Unread::Reply(refusal(what), "malformed_message"))
 }

@@ -7,7 +7,8 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use sallyport_policy::json::{Document, Limits};
-use sallyport_policy::mcp::answer::{self, Malformed, Reply};
+use sallyport_policy::mcp::answer::Reply;
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::era::{self, Classified, HttpVersion, Outside};
 use sallyport_policy::mcp::headers;
 use sallyport_policy::mcp::message::{Body, Message};
@@ -151,7 +152,7 @@ async fn batch(context: &Context, messages: &[Message<'_>]) -> Response<ReplyBod
 }
 
 pub(super) fn malformed(what: &Malformed<'_>, code: &'static str) -> Unread {
-    Unread::Reply(answer::malformed(what), code)
+    Unread::Reply(refusal(what), code)
 }
 
 /// Answers a request that never became a message; counted and told by its code.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sallyport_policy::mcp::list::ServerCapabilities;
+use sallyport_policy::mcp::agreement::ServerCapabilities;
 use sallyport_policy::mcp::message::Id;
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::principal::{CallerKey, Principal};

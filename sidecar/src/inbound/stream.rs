@@ -1,7 +1,7 @@
 //! GET and DELETE on the MCP endpoint: a legacy session's stream, its resumption, and its end.
 
 use http::{Response, StatusCode};
-use sallyport_policy::mcp::answer::Malformed;
+use sallyport_policy::mcp::refusal::Refusal as Malformed;
 use sallyport_policy::mcp::headers;
 use sallyport_policy::mcp::revision::Revision;
 use tokio::sync::mpsc;

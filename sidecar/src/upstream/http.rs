@@ -21,6 +21,7 @@ use super::sse::events_of;
 use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Outbound, Reply, UpstreamError};
 use crate::body::{BodyError, read_whole};
 use crate::credential::HeaderCredential;
+use crate::tls::Trust;
 
 /// The session header of the legacy revisions; names are case-insensitive.
 pub const SESSION_HEADER: &str = "mcp-session-id";
@@ -47,7 +48,7 @@ impl HttpServer {
     #[must_use]
     pub fn new(
         uri: Uri,
-        tls: rustls::ClientConfig,
+        trust: &Trust,
         credentials: Arc<[HeaderCredential]>,
         response_limit: usize,
     ) -> Self {
@@ -56,7 +57,7 @@ impl HttpServer {
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.enforce_http(false);
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config((*trust.client_config()).clone())
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -66,6 +67,11 @@ impl HttpServer {
             .retry_canceled_requests(false)
             .build(connector);
         Self { client, uri, credentials, response_limit }
+    }
+
+    /// The connection pool, for a transport of another kind to the same server.
+    pub(crate) fn client(&self) -> &Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+        &self.client
     }
 
     /// The URI that messages are posted to.
