@@ -11,6 +11,7 @@ mod test;
 #[cfg(test)]
 mod tests;
 pub mod uri;
+mod values;
 pub mod within;
 
 use std::sync::Arc;

@@ -2,7 +2,10 @@
 
 mod bed;
 mod callers;
+mod grants;
 mod laws;
 mod lists;
 mod observe;
+mod operands;
 mod properties;
+mod standing;
