@@ -4,9 +4,18 @@
 //! parameters. That is what lets the sidecar, the operator, the command line and the tests reach the same
 //! verdict from the same input. The crate must never depend on an async runtime or on Kubernetes.
 
+pub mod approval;
+pub mod bundle;
+pub mod compile;
+pub mod condition;
+pub mod decide;
 pub mod json;
 pub mod mask;
+pub mod mcp;
 pub mod name;
+pub mod pin;
 pub mod principal;
+pub mod record;
 pub mod source;
+pub mod sse;
 pub mod time;

@@ -3,6 +3,7 @@
 //! Case-insensitive decoders have let a second spelling of a key overrule the one that a gateway judged, with
 //! letters such as U+017F and U+212A, and with NULs behind the key.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use unicode_casefold::UnicodeCaseFold;
@@ -31,11 +32,10 @@ pub fn folded(key: &str) -> String {
 /// A key of `object` that folds to one of `known` without being one of them.
 #[must_use]
 pub fn twins(object: Node<'_>, known: &[&str]) -> Option<String> {
-    let keys = object.members().filter_map(|(key, _)| key.as_str());
     let imitates =
         |key: &str| !known.contains(&key) && known.iter().any(|known| folds_to_same(key, known));
-    keys.map(std::borrow::Cow::into_owned)
-        .find(|key| imitates(key))
+    let mut keys = object.members().filter_map(|(key, _)| key.as_str());
+    keys.find(|key| imitates(key)).map(Cow::into_owned)
 }
 
 /// A key of `object` that folds to the same as an earlier key of it.

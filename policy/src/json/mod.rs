@@ -6,6 +6,7 @@
 
 mod canonical;
 mod fold;
+mod keys;
 mod node;
 mod number;
 mod parse;

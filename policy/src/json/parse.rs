@@ -3,19 +3,20 @@
 //! It descends by recursion, which the depth limit bounds. It must never accept what RFC 8259 does not, and
 //! refuses on top what two conforming parsers could read differently.
 
+use super::keys::{self, Key};
 use super::node::Entry;
 use super::number::{Decimal, number_length};
-use super::text::{hex4, join_surrogates, plain_run, unescape};
+use super::text::{hex4, join_surrogates, plain_run};
 use super::{JsonError, Kind, Limits};
 
 /// Deepest nesting whatever the limits say: parser, canonical form and `serde_json` recurse.
 const DEEPEST: usize = 100;
 
-/// Objects with more members than this have their keys sorted to find twins; fewer are compared pairwise.
-const FEW_MEMBERS: usize = 8;
-
-/// A number with at most so many bytes and neither point nor exponent is below 2^53 and needs no look.
+/// A number with at most so many bytes and no exponent is below 2^53 and needs no look.
 const SHORT_NUMBER: usize = 15;
+
+/// Most entries that room is made for before they are seen; bodies of one long text have few.
+const FIRST_ENTRIES: usize = 4096;
 
 /// The index of one document's values.
 pub(super) fn index(bytes: &[u8], limits: Limits) -> Result<Vec<Entry>, JsonError> {
@@ -41,8 +42,8 @@ struct Parser<'b> {
     depth: usize,
     limits: Limits,
     entries: Vec<Entry>,
-    /// Indices of the keys of all open objects, innermost last; a stack saves an allocation an object.
-    keys: Vec<u32>,
+    /// The keys of all open objects, innermost last; a stack saves an allocation an object.
+    keys: Vec<Key>,
 }
 
 impl<'b> Parser<'b> {
@@ -54,7 +55,7 @@ impl<'b> Parser<'b> {
             at: 0,
             depth: 0,
             limits: Limits { depth, ..limits },
-            entries: Vec::with_capacity(text.len() / 64 + 8),
+            entries: Vec::with_capacity((text.len() / 8).clamp(8, FIRST_ENTRIES)),
             keys: Vec::new(),
         }
     }
@@ -71,7 +72,7 @@ impl<'b> Parser<'b> {
 
     fn value(&mut self) -> Result<(), JsonError> {
         match self.peek() {
-            Some(b'"') => self.string().map(|_| ()),
+            Some(b'"') => self.string().map(|_key| ()),
             Some(b'{') => self.nested(Self::object),
             Some(b'[') => self.nested(Self::array),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -158,7 +159,8 @@ impl<'b> Parser<'b> {
         }
     }
 
-    fn string(&mut self) -> Result<u32, JsonError> {
+    /// Reads a string; tells where it stands, should it be a key.
+    fn string(&mut self) -> Result<Key, JsonError> {
         let start = self.at;
         let mut escaped = false;
         self.at += 1;
@@ -174,8 +176,14 @@ impl<'b> Parser<'b> {
                 None => return Err(self.wrong("a string without end")),
             }
         }
+        let (first, end) = (offset(start + 1), offset(self.at));
         self.at += 1;
-        self.push(Kind::String, escaped, start)
+        self.push(Kind::String, escaped, start)?;
+        Ok(Key {
+            start: first,
+            end,
+            escaped,
+        })
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
@@ -223,18 +231,16 @@ impl<'b> Parser<'b> {
             what: error.what,
         })?;
         self.at += length;
-        let lexeme = self.text.get(start..self.at).unwrap_or_default();
-        if length > SHORT_NUMBER
-            || !lexeme
-                .bytes()
-                .all(|byte| byte == b'-' || byte.is_ascii_digit())
-        {
-            self.check_range(lexeme, start)?;
+        let lexeme = rest.get(..length).unwrap_or_default();
+        if length > SHORT_NUMBER || lexeme.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+            self.check_range(start)?;
         }
         self.push(Kind::Number, false, start).map(|_| ())
     }
 
-    fn check_range(&self, lexeme: &str, at: usize) -> Result<(), JsonError> {
+    /// Checks the number that began at `at` and ends here.
+    fn check_range(&self, at: usize) -> Result<(), JsonError> {
+        let lexeme = self.text.get(at..self.at).unwrap_or_default();
         let value = Decimal::of_lexeme(lexeme);
         if value.overflows(lexeme) {
             return Err(JsonError::NumberRange { at });
@@ -255,77 +261,12 @@ impl<'b> Parser<'b> {
         self.push(kind, false, start).map(|_| ())
     }
 
-    /// Refuses two equal keys among those on the stack since `first`. Sorting keeps a huge object, or one whose
-    /// keys were chosen to collide in some hash, from costing quadratic time.
     fn refuse_equal_keys(&mut self, first: usize) -> Result<(), JsonError> {
-        let mut all = std::mem::take(&mut self.keys);
-        let keys = all.get_mut(first..).unwrap_or_default();
-        let twin = if keys.iter().any(|key| self.is_escaped(*key)) {
-            self.twin_among_escaped(keys)
-        } else if keys.len() <= FEW_MEMBERS {
-            self.twin_among_few(keys)
-        } else {
-            self.twin_among_many(keys)
-        };
-        self.keys = all;
-        match twin {
-            Some(key) => Err(JsonError::DuplicateKey {
-                at: self
-                    .entry(key)
-                    .map_or(self.at, |entry| entry.start as usize),
-            }),
+        let keys = self.keys.get_mut(first..).unwrap_or_default();
+        match keys::twin(keys, self.text) {
+            Some(at) => Err(JsonError::DuplicateKey { at }),
             None => Ok(()),
         }
-    }
-
-    fn twin_among_few(&self, keys: &[u32]) -> Option<u32> {
-        let seen_before = |(place, key): &(usize, &u32)| {
-            let earlier = keys.iter().take(*place);
-            let literal = self.literal_of(**key);
-            earlier
-                .into_iter()
-                .any(|other| self.literal_of(*other) == literal)
-        };
-        keys.iter()
-            .enumerate()
-            .find(seen_before)
-            .map(|(_, key)| *key)
-    }
-
-    fn twin_among_many(&self, keys: &mut [u32]) -> Option<u32> {
-        keys.sort_unstable_by(|a, b| self.literal_of(*a).cmp(self.literal_of(*b)));
-        let pairs = keys.windows(2).filter_map(|pair| match pair {
-            [a, b] if self.literal_of(*a) == self.literal_of(*b) => Some(*a.max(b)),
-            _ => None,
-        });
-        pairs.min()
-    }
-
-    fn twin_among_escaped(&self, keys: &[u32]) -> Option<u32> {
-        let mut texts: Vec<_> = keys
-            .iter()
-            .map(|key| (unescape(self.literal_of(*key)), *key))
-            .collect();
-        texts.sort_unstable();
-        let pairs = texts.windows(2).filter_map(|pair| match pair {
-            [(a, _), (b, later)] if a == b => Some(*later),
-            _ => None,
-        });
-        pairs.min()
-    }
-
-    fn is_escaped(&self, key: u32) -> bool {
-        self.entry(key).is_some_and(|entry| entry.escaped)
-    }
-
-    fn literal_of(&self, key: u32) -> &'b str {
-        let span = |entry: &Entry| entry.start as usize + 1..entry.end as usize - 1;
-        let literal = self.entry(key).and_then(|entry| self.text.get(span(entry)));
-        literal.unwrap_or_default()
-    }
-
-    fn entry(&self, index: u32) -> Option<&Entry> {
-        self.entries.get(index as usize)
     }
 
     fn open(&mut self, kind: Kind) -> Result<u32, JsonError> {

@@ -187,11 +187,8 @@ impl Engine {
                 hits.push(hit);
             }
         }
-        for (kind, shape, check) in &self.shapes {
-            let spans = shape
-                .find_iter(text)
-                .filter_map(|found| check(text, found.range()));
-            hits.extend(spans.map(|span| Hit { span, kind: *kind }));
+        for shaped in &self.shapes {
+            scan_shape(shaped, text, hits);
         }
         for (kind, pattern) in &self.patterns {
             let spans = pattern
@@ -264,6 +261,22 @@ impl Engine {
     fn first(&self, a: usize, b: usize) -> usize {
         let order = |kind: usize| self.kinds.get(kind).map(|kind| (kind.action, kind.rank));
         if order(b) < order(a) { b } else { a }
+    }
+}
+
+/// One match may hold several hits: the search goes on behind each of them.
+fn scan_shape((kind, shape, check): &(usize, Regex, Check), text: &str, hits: &mut Vec<Hit>) {
+    let mut from = 0;
+    while let Some(found) = shape.find_at(text, from) {
+        from = found.end();
+        if let Some(span) = check(text, found.range()) {
+            from = if span.end > found.start() {
+                span.end
+            } else {
+                from
+            };
+            hits.push(Hit { span, kind: *kind });
+        }
     }
 }
 
@@ -341,11 +354,14 @@ impl Parts {
     }
 
     fn detector(&mut self, detector: Detector, action: MaskAction) -> Result<(), MaskError> {
-        let rank = match detector {
-            Detector::PasswordBeside => 4,
-            Detector::AuthorizationHeader | Detector::ConnectionString => 3,
-            _ => 1,
-        };
+        // What only says "something secret" names a span last.
+        let vague = [
+            Detector::ConnectionString,
+            Detector::AuthorizationHeader,
+            Detector::PasswordBeside,
+        ];
+        let place = vague.iter().position(|own| *own == detector);
+        let rank = place.map_or(1, |place| if place == 2 { 4 } else { 3 });
         let kind = self.kind(detector.name(), action, 4, rank);
         for definition in definitions()
             .into_iter()

@@ -31,10 +31,13 @@ pub(super) struct At<'v> {
     pub(super) schemas: Vec<Schema<'v>>,
 }
 
+/// What the name of each column says.
+type Meanings = Rc<[Option<Beside>]>;
+
 /// The columns of a table and whether the value is one row or all of them.
 #[derive(Clone)]
 pub(super) struct Columns {
-    meanings: Rc<[Option<Beside>]>,
+    meanings: Meanings,
     row: bool,
 }
 
@@ -133,15 +136,26 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
             joined.push_str(&node.as_str().unwrap_or_default());
             bounds.push((start..joined.len(), *node));
         }
+        let mut own: Option<(usize, Vec<Hit>)> = None;
         for hit in self.session.engine().scan(&joined) {
             let first = bounds.partition_point(|(bound, _)| bound.end <= hit.span.start);
             let inside = |bound: &&(Range<usize>, Node<'d>)| bound.0.start < hit.span.end;
             let crossed: Vec<_> = bounds.iter().skip(first).take_while(inside).collect();
             // A hit inside one text may still owe its lead to the text before.
             if let [(bound, node)] = crossed.as_slice() {
+                if own.as_ref().is_none_or(|(start, _)| *start != bound.start) {
+                    let alone = self
+                        .session
+                        .engine()
+                        .scan(&node.as_str().unwrap_or_default());
+                    own = Some((bound.start, alone));
+                }
                 let span = hit.span.start - bound.start..hit.span.end - bound.start;
-                let own = self.session.engine().scan(&node.as_str().unwrap_or_default());
-                if own.iter().any(|own| own.span.start <= span.start && span.end <= own.span.end) {
+                let alone = own.iter().flat_map(|(_, alone)| alone);
+                if alone
+                    .clone()
+                    .any(|own| own.span.start <= span.start && span.end <= own.span.end)
+                {
                     continue;
                 }
             }
@@ -221,14 +235,14 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
         name: &str,
         value: Node<'d>,
         at: &At<'v>,
-        (named, columns): (Option<Beside>, &Option<Rc<[Option<Beside>]>>),
+        (named, columns): (Option<Beside>, &Option<Meanings>),
         key_touched: bool,
     ) -> At<'v> {
-        let beside = match value.kind() {
-            Kind::Object => None,
-            _ if name == "value" && named.is_some() => named,
-            _ if key_touched => meaning_of(name),
-            _ => None,
+        let beside = match (name, named) {
+            _ if value.kind() == Kind::Object => None,
+            ("value", Some(meaning)) => Some(meaning),
+            (_, _) if key_touched => meaning_of(name),
+            (_, _) => None,
         };
         let table = matches!(name, "rows" | "data" | "values" | "records");
         let columns = columns.as_ref().filter(|_| table).map(|meanings| Columns {
@@ -573,13 +587,13 @@ fn named_value(object: Node<'_>) -> Option<Beside> {
 }
 
 /// `{"columns": ["id", "password"], "rows": [[1, ...]]}`: what the columns say about the rows.
-fn columns_of(object: Node<'_>) -> Option<Rc<[Option<Beside>]>> {
+fn columns_of(object: Node<'_>) -> Option<Meanings> {
     let columns = object.get("columns").or_else(|| object.get("fields"))?;
     let name = |column: Node<'_>| -> Option<Beside> {
         let named: Option<Cow<'_, str>> = column.as_str().or_else(|| column.get("name")?.as_str());
         meaning_of(&named?)
     };
-    let meanings: Rc<[Option<Beside>]> = columns.elements().map(name).collect();
+    let meanings: Meanings = columns.elements().map(name).collect();
     meanings.iter().any(Option::is_some).then_some(meanings)
 }
 

@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::consistency;
 use super::policy::Subject;
 use super::rule::{GrantSpec, Reason};
 use super::scalar::{self, Timestamp};
@@ -13,7 +14,13 @@ use crate::name::{Digest, Revision, RuleSource};
 /// Somebody asks for one held call, or for a window of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [{ "rule": "self == oldSelf", "message": "a request is immutable; open another one" }]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "self == oldSelf", "message": consistency::IMMUTABLE_REQUEST },
+    {
+        "rule": "!has(self.anyClient) || !self.anyClient || (has(self.grant) && has(self.grant.scope) && self.grant.scope == 'Tool' && !has(self.client))",
+        "message": consistency::ANY_CLIENT_TOOL
+    }
+]))]
 pub struct AccessRequestSpec {
     /// The gateway, in the request's own namespace.
     #[schemars(length(min = 1, max = 253))]
@@ -248,7 +255,7 @@ pub enum ConditionStatus {
 /// One approver's word on one request. Written once, never edited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [{ "rule": "self == oldSelf", "message": "a review is immutable; write another one" }]))]
+#[schemars(extend("x-kubernetes-validations" = [{ "rule": "self == oldSelf", "message": consistency::IMMUTABLE_REVIEW }]))]
 pub struct AccessReviewSpec {
     /// The request, in the review's own namespace.
     pub request_ref: super::gateway::ObjectRef,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::scalar;
+use super::{consistency, scalar};
 
 /// Whose tokens are accepted. With nothing in it nobody gets in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +27,7 @@ pub struct Authentication {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "!(has(self.jwksUri) && has(self.jwks))",
-    "message": "give jwksUri or jwks, not both"
+    "message": consistency::KEYS_ONCE
 }]))]
 pub struct TokenIssuer {
     /// The `iss` of its tokens, compared byte for byte.
@@ -111,7 +111,7 @@ pub struct ServiceAccountCallers {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.dangerouslyAllow",
-    "message": "say dangerouslyAllow: true, or leave the section out"
+    "message": consistency::ANONYMOUS_SAID
 }]))]
 pub struct Anonymous {
     /// Must be `true`: everybody who reaches the port is let in as `user`.

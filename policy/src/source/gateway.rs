@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::authentication::Authentication;
+use super::consistency;
 use super::masking::Masking;
 use super::scalar::GoDuration;
 use super::selector::LabelSelector;
@@ -80,11 +81,11 @@ pub struct GatewaySpec {
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "(has(self.transport) && self.transport == 'Stdio') == (has(self.command) && size(self.command) > 0)",
-        "message": "transport Stdio needs a command, and only Stdio takes one"
+        "message": consistency::STDIO_COMMAND
     },
     {
         "rule": "!(has(self.socketPath) && has(self.port))",
-        "message": "give port or socketPath, not both"
+        "message": consistency::PORT_OR_SOCKET
     }
 ]))]
 pub struct Server {
@@ -223,20 +224,19 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
+// `header` and `env` are texts that may be empty, not options, because both are keys of the list and the API server gives
+// such keys a value.
 /// A credential of the server's own.
-///
-/// `header` and `env` are texts that may be empty, not options, because both are keys of the list and the API server
-/// gives such keys a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "(self.header != '') != (self.env != '')",
-        "message": "give header or env, exactly one"
+        "message": consistency::ONE_TARGET
     },
     {
         "rule": "has(self.secretKeyRef) != has(self.platformSecretRef)",
-        "message": "give secretKeyRef or platformSecretRef, exactly one"
+        "message": consistency::ONE_ORIGIN
     }
 ]))]
 pub struct Credential {
@@ -328,7 +328,7 @@ pub enum EgressMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.host) != has(self.cidr)",
-    "message": "give host or cidr, exactly one"
+    "message": consistency::HOST_OR_CIDR
 }]))]
 pub struct Destination {
     /// A host name; `*.` in front takes any one label.

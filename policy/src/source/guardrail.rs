@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::authentication::TokenIssuer;
+use super::consistency;
 use super::gateway::{ObjectRef, Resources};
 use super::masking::Masking;
 use super::rule::Rule;
@@ -20,11 +21,11 @@ pub struct GuardrailSpec {
     #[schemars(extend("x-kubernetes-validations" = [
         {
             "rule": "!has(self.matchLabels) || self.matchLabels.all(key, key == 'kubernetes.io/metadata.name' || key.startsWith('sallyport.dev/'))",
-            "message": "only kubernetes.io/metadata.name and sallyport.dev/* labels are protected from the namespace's own editors"
+            "message": consistency::PROTECTED_LABELS
         },
         {
             "rule": "!has(self.matchExpressions) || self.matchExpressions.all(part, part.key == 'kubernetes.io/metadata.name' || part.key.startsWith('sallyport.dev/'))",
-            "message": "only kubernetes.io/metadata.name and sallyport.dev/* labels are protected from the namespace's own editors"
+            "message": consistency::PROTECTED_LABELS
         }
     ]))]
     pub namespace_selector: Option<LabelSelector>,
@@ -35,7 +36,7 @@ pub struct GuardrailSpec {
         "x-kubernetes-list-map-keys" = ["name"],
         "x-kubernetes-validations" = [{
             "rule": "self.all(part, part.effect != 'Allow')",
-            "message": "a guardrail only narrows, so it cannot Allow"
+            "message": consistency::NO_ALLOW
         }]
     ))]
     pub rules: Vec<Rule>,

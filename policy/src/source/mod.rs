@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod authentication;
+pub mod consistency;
 pub mod defaults;
 pub mod gateway;
 pub mod guardrail;

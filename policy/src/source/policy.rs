@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::consistency;
 use super::masking::Masking;
 use super::rule::{Effect, Rule};
 use super::scalar::{self, Literal, TimeOfDay, Timestamp};
@@ -78,16 +79,16 @@ pub enum TargetKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.users) || has(self.groups) || has(self.serviceAccounts) || has(self.claims) || has(self.issuer)",
-    "message": "an empty item would mean nobody or everybody; name users, groups, serviceAccounts, claims or issuer"
+    "message": consistency::SOME_SUBJECT
 }]))]
 pub struct Subject {
     /// Any of these groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 256)))]
     pub groups: Vec<String>,
     /// Any of these subject claims, or e-mail addresses that the issuer has verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 256)))]
     pub users: Vec<String>,
     /// The issuer of their tokens. Default: the gateway's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,11 +96,11 @@ pub struct Subject {
     pub issuer: Option<String>,
     /// Any of these ServiceAccounts of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(min = 1, max = 64))]
     pub service_accounts: Vec<ServiceAccountRef>,
     /// Every claim listed must have any of its values. A dot in a name goes into an object.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 16))]
     pub claims: BTreeMap<String, ClaimValues>,
 }
 
@@ -141,7 +142,7 @@ impl ServiceAccountRef {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "!has(self.notBefore) || !has(self.notAfter) || self.notBefore < self.notAfter",
-    "message": "notBefore must be before notAfter"
+    "message": consistency::BEFORE_AFTER
 }]))]
 pub struct Validity {
     /// Not before this moment.
@@ -161,7 +162,7 @@ pub struct Validity {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.from != self.to",
-    "message": "from and to must differ; leave the window out for a whole day"
+    "message": consistency::WINDOW_LENGTH
 }]))]
 pub struct Window {
     /// The days on which it starts. Absent: every day.
@@ -269,7 +270,7 @@ pub struct TestCaller {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "[has(self.tool), has(self.prompt), has(self.resource), has(self.method)].filter(given, given).size() == 1",
-    "message": "give exactly one of tool, prompt, resource and method"
+    "message": consistency::ONE_CALL
 }]))]
 pub struct TestCall {
     /// A tool's name.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::consistency;
 use super::policy::Subject;
 use super::scalar::{GoDuration, Literal};
 
@@ -12,19 +13,19 @@ use super::scalar::{GoDuration, Literal};
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "has(self.tools) || has(self.resources) || has(self.prompts) || has(self.methods)",
-        "message": "a rule needs tools, resources, prompts or methods"
+        "message": consistency::SOME_TARGET
     },
     {
         "rule": "(self.effect == 'RequireApproval') == has(self.approval)",
-        "message": "RequireApproval needs approval, and only it takes one"
+        "message": consistency::APPROVAL_GIVEN
     },
     {
         "rule": "self.effect == 'Allow' || !has(self.scopes)",
-        "message": "only Allow takes scopes"
+        "message": consistency::SCOPES_ALLOW
     },
     {
         "rule": "self.effect != 'Allow' || !has(self.when) || !self.when.exists(part, has(part.header))",
-        "message": "a header proves nothing, so it cannot allow"
+        "message": consistency::HEADER_NEVER_ALLOWS
     }
 ]))]
 pub struct Rule {
@@ -35,19 +36,19 @@ pub struct Rule {
     pub effect: Effect,
     /// Globs over tool names; `*` matches any characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 256)))]
     pub tools: Vec<String>,
     /// Globs over resource URIs; `*` stops at `/`, `**` does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 1024)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 1024)))]
     pub resources: Vec<String>,
     /// Globs over prompt names; `*` matches any characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 256)))]
     pub prompts: Vec<String>,
     /// Globs over other methods, also over what the server asks of the client, such as `elicitation/create`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 128)))]
     pub methods: Vec<String>,
     /// Conditions, all of which must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +56,7 @@ pub struct Rule {
     pub when: Vec<Condition>,
     /// Scopes that the token must have, else the client is told to ask for them. Only in Allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 256)))]
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 256)))]
     pub scopes: Vec<String>,
     /// Who must agree. Needed in RequireApproval, refused elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,11 +86,11 @@ pub enum Effect {
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "[has(self.argument), has(self.principal), has(self.source), has(self.tool), has(self.header)].filter(given, given).size() == 1",
-        "message": "give exactly one of argument, principal, source, tool and header"
+        "message": consistency::ONE_OPERAND
     },
     {
         "rule": "(self.operator in ['Exists', 'DoesNotExist']) != (has(self.values) && size(self.values) > 0)",
-        "message": "Exists and DoesNotExist take no values, every other operator needs some"
+        "message": consistency::OPERATOR_VALUES
     }
 ]))]
 pub struct Condition {
@@ -162,20 +163,33 @@ pub enum SourceFact {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub enum Operator {
+    /// The operand is any of the values.
     Equals,
+    /// The operand is none of the values.
     NotEquals,
+    /// Another word for `Equals`, for several values.
     In,
+    /// Another word for `NotEquals`, for several values.
     NotIn,
     /// A regular expression finds something; anchor it with `^` and `$` to match the whole.
     Matches,
+    /// No regular expression finds anything.
     NotMatches,
+    /// The text begins with any of the values.
     StartsWith,
+    /// The text ends with any of the values.
     EndsWith,
+    /// The number is less.
     LessThan,
+    /// The number is less or the same.
     LessThanOrEqual,
+    /// The number is greater.
     GreaterThan,
+    /// The number is greater or the same.
     GreaterThanOrEqual,
+    /// The operand is there, and not null.
     Exists,
+    /// The operand is absent or null.
     DoesNotExist,
     /// CIDR for addresses, prefix for normalised paths.
     Within,
@@ -228,7 +242,7 @@ pub enum Preview {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "(has(self.scope) && self.scope == 'Tool') || !(has(self.maxUses) || has(self.when))",
-    "message": "maxUses and when are for scope Tool; a call runs once"
+    "message": consistency::TOOL_GRANT
 }]))]
 pub struct GrantSpec {
     /// These arguments once, or the tool for a while. Default: `Call`.
@@ -243,7 +257,7 @@ pub struct GrantSpec {
     pub max_uses: Option<u32>,
     /// Conditions that each use must meet, for `Tool`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(min = 1, max = 32))]
     pub when: Vec<Condition>,
 }
 

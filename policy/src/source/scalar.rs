@@ -309,7 +309,7 @@ impl fmt::Display for TimeOfDay {
 written_as_text!(
     TimeOfDay,
     A_TIME_OF_DAY,
-    json_schema!({ "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" })
+    json_schema!({ "type": "string", "maxLength": 5, "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" })
 );
 
 /// A value to compare with: a string, a number or a boolean. Null is not one: `Exists` and `DoesNotExist` ask for that.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::consistency;
+
 /// Which objects are meant, by their labels. Every part must match; an empty selector matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -24,7 +26,7 @@ pub struct LabelSelector {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.operator in ['In', 'NotIn'] == (has(self.values) && size(self.values) > 0)",
-    "message": "In and NotIn need values, Exists and DoesNotExist take none"
+    "message": consistency::LABEL_VALUES
 }]))]
 pub struct LabelExpression {
     /// The key of the label.

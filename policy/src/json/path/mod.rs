@@ -99,6 +99,30 @@ impl FromStr for Path {
     }
 }
 
+/// Appends the step to a member, so that the text stays a path that can be read again. Letters beyond ASCII are
+/// quoted, where a reader sees their borders.
+pub(crate) fn push_name(path: &mut String, name: &str) {
+    let plain = name.is_ascii() && name.chars().all(is_name);
+    let digit_first = name.starts_with(|c: char| c.is_ascii_digit());
+    if plain && !digit_first && !name.is_empty() {
+        path.push('.');
+        path.push_str(name);
+        return;
+    }
+    // The inside of a JSON literal is the inside of a single-quoted name, but for the quotes themselves.
+    let literal = text::quote(name);
+    let inside = literal.trim_start_matches('"');
+    let inside = inside.strip_suffix('"').unwrap_or(inside);
+    path.push_str("['");
+    path.push_str(&inside.replace("\\\"", "\"").replace('\'', "\\'"));
+    path.push_str("']");
+}
+
+/// What a name after a point consists of (RFC 9535 section 2.5.1.1).
+const fn is_name(c: char) -> bool {
+    c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii()
+}
+
 impl Step {
     /// What this step selects from nodes in document order; again in document order.
     fn apply<'d>(&self, from: &[Node<'d>]) -> Vec<Node<'d>> {
@@ -191,11 +215,13 @@ impl Reader<'_> {
         if self.accept("*") {
             return Ok(Selector::All);
         }
-        let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii();
         if self.rest.starts_with(|c: char| c.is_ascii_digit()) || !self.rest.starts_with(is_name) {
             return Err("expected a name or `*`; write other names as `['name']`");
         }
-        let end = self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !is_name(c))
+            .unwrap_or(self.rest.len());
         Ok(Selector::Name(self.take(end).to_owned()))
     }
 

@@ -96,9 +96,12 @@ fn law_04_siblings_that_fold_alike_are_named() {
     }
 }
 
+/// Beyond the first two planes no character has cases.
+const LAST: char = '\u{20000}';
+
 #[test]
 fn folding_is_idempotent_for_every_character() {
-    for c in '\0'..=char::MAX {
+    for c in '\0'..LAST {
         let once = folded(&c.to_string());
         assert_eq!(folded(&once), once, "{c:?}");
     }
@@ -106,7 +109,7 @@ fn folding_is_idempotent_for_every_character() {
 
 #[test]
 fn both_cases_of_every_character_fold_alike() {
-    for c in '\u{1}'..=char::MAX {
+    for c in '\u{1}'..LAST {
         let (upper, lower) = (c.to_uppercase().to_string(), c.to_lowercase().to_string());
         assert!(folds_to_same(&c.to_string(), &upper), "{c:?} {upper:?}");
         assert!(folds_to_same(&c.to_string(), &lower), "{c:?} {lower:?}");

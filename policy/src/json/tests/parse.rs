@@ -174,7 +174,7 @@ const REFUSED: &[(&str, &str, JsonError)] = &[
 ];
 
 #[test]
-fn a_request_is_refused_at_the_byte_that_is_wrong() {
+fn law_13_a_request_that_parsers_read_differently_is_refused_at_its_byte() {
     for (name, text, expected) in REFUSED {
         assert_eq!(request(text).err().as_ref(), Some(expected), "{name}");
     }
@@ -284,7 +284,7 @@ fn a_small_body_cannot_make_a_large_index() {
 }
 
 #[test]
-fn a_twin_is_found_in_an_object_of_any_size() {
+fn law_04_equal_keys_are_found_in_an_object_of_any_size() {
     for members in [2, 7, 8, 9, 10, 1000] {
         for twin in [0, (members - 1) / 2, members - 2] {
             let keys = (0..members - 1)
@@ -311,7 +311,7 @@ fn the_first_of_several_twins_is_named() {
 }
 
 #[test]
-fn a_huge_object_costs_no_quadratic_time() {
+fn law_04_a_huge_object_costs_no_quadratic_time() {
     // Half a million keys with one long common prefix: pairwise this would be 10^11 comparisons.
     let members: Vec<_> = (0..500_000).map(|n| format!(r#""{n:032}":0"#)).collect();
     let document = parsed(&format!("{{{}}}", members.join(",")));

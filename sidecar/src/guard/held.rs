@@ -1,0 +1,539 @@
+//! A held call: it asks for approval, waits as its client can wait, is judged again, and runs at most once.
+//!
+//! Nothing here decides whether an approval counts; the desk does. What this room keeps is the order: judged again
+//! before the grant is used, the use durable before a byte goes to the server (laws 19 to 22).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sallyport_policy::approval::{Binding, Claim, ConsumeRefusal, Requester};
+use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, Slot};
+use sallyport_policy::json::Document;
+use sallyport_policy::mcp::answer::{Answer as Told, Asked, Unapproved};
+use sallyport_policy::mcp::call::{Call, Target};
+use sallyport_policy::mcp::message::Message;
+use sallyport_policy::mcp::method::Direction;
+use sallyport_policy::mcp::progress::Waiting;
+use sallyport_policy::name::{Digest, RequestId};
+use sallyport_policy::record::event::{ApprovalConsumed, ApprovalRequested, Event, Outcome};
+use sallyport_policy::sse::{self, Item};
+use sallyport_policy::time::UnixMillis;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::send::{STATE_PREFIX, send};
+use super::{Answer, denied, note, operation};
+use crate::answer::catalog::ToolEntry;
+use crate::answer::{Departure, own};
+use crate::hold::{Ask, AskError, ConsumeError, Consumed, Desk, Status, Ticket};
+use crate::inbound::context::Context;
+use crate::trail::Trail;
+
+/// Legs of one held call in the newest revision (law 20).
+const MOST_LEGS: u32 = 8;
+/// How often a waiting client hears of it.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// A call that a rule holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) needed: ApprovalNeeded,
+    pub(super) trail: Trail,
+    pub(super) slot: Slot,
+}
+
+/// What the waiting came to.
+enum Waited {
+    /// Approved, and taken: it may be judged again and run.
+    Taken(Consumed),
+    Not { request: RequestId, why: Unapproved, reason: Option<String> },
+    StillPending { request: RequestId, expires: UnixMillis },
+    /// The client cancelled, or its session ended.
+    Left,
+    Refused(DenyReason),
+}
+
+/// Holds one call to its end.
+pub(super) async fn hold(
+    context: &Context,
+    document: &Document,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+    held: Held,
+) -> Answer {
+    let Some(desk) = context.gateway.desk.clone() else {
+        return denied(context, call, held.trail, &Denial::new(DenyReason::ApprovalsUnavailable)).await;
+    };
+    let claim = match claim(context, call, tool, &held.needed) {
+        Ok(claim) => claim,
+        Err(reason) => return denied(context, call, held.trail, &Denial::new(reason)).await,
+    };
+    let streams = context.may_wait && context.accepts_events && call.progress_token.is_some();
+    if streams {
+        return hold_streaming(context, document, call, tool, held, desk, claim).await;
+    }
+    let Held { needed, mut trail, slot } = held;
+    let waited = wait(context, call, &desk, &claim, &needed, &mut trail, None).await;
+    resolve(context, document, call, tool, waited, Departure { trail, slot, grant: None, progress: None }).await
+}
+
+/// Commits to a stream at once, so that the client hears progress while it waits.
+async fn hold_streaming(
+    context: &Context,
+    document: &Document,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+    held: Held,
+    desk: Desk,
+    claim: Claim,
+) -> Answer {
+    let (sender, items) = mpsc::channel(crate::answer::pump::QUEUE);
+    let token = call.progress_token.clone();
+    let (context, document, tool) = (context.clone(), document.clone(), tool.cloned());
+    tokio::spawn(async move {
+        // The call borrows the document, so it is made again from the same bytes.
+        let Ok(message) = Message::parse(&document) else { return };
+        let Ok(call) = Call::of(&message, Direction::ToServer, context.revision) else { return };
+        let Held { needed, mut trail, slot } = held;
+        let mut progress = token.map(Waiting::new);
+        let stream = progress.as_mut().map(|progress| (progress, &sender));
+        let waited = wait(&context, &call, &desk, &claim, &needed, &mut trail, stream).await;
+        let departure = Departure { trail, slot, grant: None, progress };
+        let answer = resolve(&context, &document, &call, tool.as_ref(), waited, departure).await;
+        pour(answer, &sender).await;
+    });
+    Answer::Stream { session: None, items }
+}
+
+/// An answer into a stream that is open already.
+pub(crate) async fn pour(answer: Answer, out: &mpsc::Sender<Item>) {
+    let body = match answer {
+        Answer::Json { body, .. } => body,
+        Answer::Reply(reply) => reply.body,
+        Answer::Stream { mut items, .. } => {
+            while let Some(item) = items.recv().await {
+                if out.send(item).await.is_err() {
+                    return; // dropping the items ends what feeds them
+                }
+            }
+            return;
+        }
+        Answer::Accepted | Answer::Challenge(_) => return,
+    };
+    if out.send(Item::Event(sse::Event::message(body))).await.is_err() {
+        tracing::debug!("the client left before its answer");
+    }
+}
+
+/// Judges again what was approved, and runs it; or tells the client how things stand.
+async fn resolve(
+    context: &Context,
+    document: &Document,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+    waited: Waited,
+    mut departure: Departure,
+) -> Answer {
+    match waited {
+        Waited::Taken(consumed) => run(context, document, call, tool, consumed, departure).await,
+        Waited::Left => {
+            departure.trail.end(Outcome::Cancelled, Some("cancelled_while_held"), None).await;
+            Answer::Accepted
+        }
+        Waited::Refused(reason) => denied(context, call, departure.trail, &Denial::new(reason)).await,
+        Waited::StillPending { request, expires } => pending(context, call, departure, &request, expires).await,
+        Waited::Not { request, why, reason } => {
+            let code = unapproved_code(why);
+            let answer = match Asked::by(call) {
+                Some(asked) => {
+                    let told = Told::Unapproved { request: request.as_str(), why, reason: reason.as_deref() };
+                    own(&asked, &told)
+                }
+                None => Answer::Accepted,
+            };
+            departure.trail.line.masked = 0;
+            departure.trail.end(Outcome::Denied, Some(code), Some(200)).await;
+            answer
+        }
+    }
+}
+
+/// The grant is used up, durably; now the call is judged by the policy of this moment and sent (laws 11, 19, 21).
+async fn run(
+    context: &Context,
+    document: &Document,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+    consumed: Consumed,
+    mut departure: Departure,
+) -> Answer {
+    let context = context.renewed();
+    if context.policy.verifier.still_valid(&context.verified).is_err() {
+        return denied(&context, call, departure.trail, &Denial::new(DenyReason::GrantMismatch)).await;
+    }
+    let facts = tool.map(|tool| tool.facts());
+    let operation = operation(call);
+    let decision =
+        context.with_facts(facts, |facts| context.policy.bundle.decide_granted(&operation, facts, consumed.grant()));
+    note(&mut departure.trail, &decision, &context);
+    match decision {
+        Decision::Allow(permit, _) => {
+            departure.grant = Some(consumed);
+            detached(&context, document, tool, permit, departure).await
+        }
+        Decision::Hold(..) => {
+            denied(&context, call, departure.trail, &Denial::new(DenyReason::GrantMismatch)).await
+        }
+        Decision::Deny(denial, _) => denied(&context, call, departure.trail, &denial).await,
+    }
+}
+
+/// An approved call is followed to its end even if its client leaves: how it ended must be written down.
+async fn detached(
+    context: &Context,
+    document: &Document,
+    tool: Option<&Arc<ToolEntry>>,
+    permit: sallyport_policy::decide::Permit,
+    departure: Departure,
+) -> Answer {
+    let (context, document, tool) = (context.clone(), document.clone(), tool.cloned());
+    let running = tokio::spawn(async move {
+        let message = Message::parse(&document).ok()?;
+        let call = Call::of(&message, Direction::ToServer, context.revision).ok()?;
+        Some(send(&context, &document, &call, tool.as_ref(), permit, departure).await)
+    });
+    match running.await {
+        Ok(Some(answer)) => answer,
+        Ok(None) | Err(_) => Answer::Accepted,
+    }
+}
+
+/// Asks, or takes what was granted already, and waits as long as the gateway's `hold` says.
+async fn wait(
+    context: &Context,
+    call: &Call<'_>,
+    desk: &Desk,
+    claim: &Claim,
+    needed: &ApprovalNeeded,
+    trail: &mut Trail,
+    stream: Option<(&mut Waiting, &mpsc::Sender<Item>)>,
+) -> Waited {
+    if let Some(waited) = continued(context, call, desk, claim, trail).await {
+        return waited;
+    }
+    match windows(context, desk, claim, trail).await {
+        Ok(Some(consumed)) => return Waited::Taken(consumed),
+        Ok(None) => {}
+        Err(reason) => return Waited::Refused(reason),
+    }
+    let mut ticket = match desk.ask(ask(context, call, claim, needed)).await {
+        Ok(ticket) => ticket,
+        Err(AskError::TooManyPending { .. }) => return Waited::Refused(DenyReason::TooManyPending),
+        Err(AskError::NoApprovers(_) | AskError::NothingToApprove | AskError::Store(_)) => return Waited::Refused(DenyReason::ApprovalsUnavailable),
+    };
+    requested(trail, claim, needed, &ticket);
+    let cancel = match (&context.session, &call.id) {
+        (Some(session), Some(id)) => session.wait(id),
+        (None, _) | (_, None) => CancellationToken::new(),
+    };
+    context.gateway.metrics.held.inc();
+    let status = patience(context, &mut ticket, &cancel, stream).await;
+    context.gateway.metrics.held.dec();
+    if let (Some(session), Some(id)) = (&context.session, &call.id) {
+        session.waited(id);
+    }
+    match status {
+        Some(status) => settle(context, desk, claim, trail, &ticket, status).await,
+        None => Waited::Left,
+    }
+}
+
+/// What the ticket's status means for this call.
+async fn settle(
+    context: &Context,
+    desk: &Desk,
+    claim: &Claim,
+    trail: &mut Trail,
+    ticket: &Ticket,
+    status: Status,
+) -> Waited {
+    let request = ticket.request().clone();
+    let not = |why, reason| Waited::Not { request: request.clone(), why, reason };
+    match status {
+        Status::Pending { expires, .. } => Waited::StillPending { request, expires },
+        Status::Approved { .. } => take(context, desk, &request, claim, trail).await,
+        Status::Denied { reason, .. } => not(Unapproved::Denied, reason),
+        Status::Expired => not(Unapproved::Expired, None),
+        Status::Withdrawn => not(Unapproved::Withdrawn, None),
+        Status::Revoked { reason, .. } => not(Unapproved::Revoked, reason),
+        Status::Used { outcome } => not(used(outcome), None),
+    }
+}
+
+fn used(outcome: Option<sallyport_policy::approval::Outcome>) -> Unapproved {
+    match outcome {
+        Some(sallyport_policy::approval::Outcome::Unknown) => Unapproved::UsedOutcomeUnknown,
+        Some(sallyport_policy::approval::Outcome::Succeeded | sallyport_policy::approval::Outcome::Failed) | None => {
+            Unapproved::Used
+        }
+    }
+}
+
+/// Uses the grant, once for all racing callers.
+async fn take(context: &Context, desk: &Desk, request: &RequestId, claim: &Claim, trail: &mut Trail) -> Waited {
+    match desk.consume(request, claim, &trail.id()).await {
+        Ok(consumed) => {
+            consumed_by(context, trail, &consumed);
+            Waited::Taken(consumed)
+        }
+        Err(error) => not_taken(request, &error),
+    }
+}
+
+fn not_taken(request: &RequestId, error: &ConsumeError) -> Waited {
+    let not = |why| Waited::Not { request: request.clone(), why, reason: None };
+    match error {
+        ConsumeError::NoSuchLeg => not(Unapproved::Used),
+        ConsumeError::Refused(refusal) => not(refusal_of(*refusal)),
+        ConsumeError::Unknown(_) => Waited::Refused(DenyReason::GrantMismatch),
+        ConsumeError::Store(_) => Waited::Refused(DenyReason::ApprovalsUnavailable),
+    }
+}
+
+/// The next leg of a call whose server asked back belongs to the use that began it (law 21).
+async fn continued(
+    context: &Context,
+    call: &Call<'_>,
+    desk: &Desk,
+    claim: &Claim,
+    trail: &mut Trail,
+) -> Option<Waited> {
+    let state = call.request_state.as_ref().filter(|state| !state.starts_with(STATE_PREFIX))?;
+    let digest = Digest::of(state.as_bytes());
+    match desk.continuation(&digest, claim, &trail.id()).await {
+        Ok(consumed) => {
+            consumed_by(context, trail, &consumed);
+            Some(Waited::Taken(consumed))
+        }
+        Err(error) => Some(not_taken(&RequestId::new("-"), &error)),
+    }
+}
+
+/// A window that somebody granted ahead (law 22).
+async fn windows(
+    context: &Context,
+    desk: &Desk,
+    claim: &Claim,
+    trail: &mut Trail,
+) -> Result<Option<Consumed>, DenyReason> {
+    let grants = desk.grants_for(claim).await.map_err(|_| DenyReason::ApprovalsUnavailable)?;
+    for grant in grants {
+        if let Ok(consumed) = desk.consume(&grant.request, claim, &trail.id()).await {
+            consumed_by(context, trail, &consumed);
+            return Ok(Some(consumed));
+        }
+    }
+    Ok(None)
+}
+
+/// Waits until the request is settled, the gateway's patience ends, or the client goes. None: it went.
+async fn patience(
+    context: &Context,
+    ticket: &mut Ticket,
+    cancel: &CancellationToken,
+    mut stream: Option<(&mut Waiting, &mpsc::Sender<Item>)>,
+) -> Option<Status> {
+    let now = ticket.status();
+    if !matches!(now, Status::Pending { .. }) || !context.may_wait {
+        return Some(now);
+    }
+    let until = tokio::time::sleep(context.policy.bundle.settings().approvals.hold);
+    tokio::pin!(until);
+    let mut tick = tokio::time::interval(PROGRESS_EVERY);
+    loop {
+        let left = async {
+            match &stream {
+                Some((_, out)) => out.closed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return None,
+            () = left => return None,
+            status = ticket.settled() => return Some(status),
+            () = &mut until => return Some(ticket.status()),
+            _ = tick.tick() => {}
+        }
+        if let Some((waiting, out)) = &mut stream {
+            let told = waiting.say(&format!("waiting for approval of {}", ticket.request()));
+            // A client that does not read its progress still gets its answer.
+            if out.try_send(Item::Event(sse::Event::message(told))).is_err() {
+                tracing::debug!("progress of a held call was not read");
+            }
+        }
+    }
+}
+
+/// Says how to repeat: by the protocol's own state in the newest revision, in words elsewhere (law 20).
+async fn pending(
+    context: &Context,
+    call: &Call<'_>,
+    departure: Departure,
+    request: &RequestId,
+    expires: UnixMillis,
+) -> Answer {
+    let leg = leg_of(call);
+    let state = (context.revision.is_modern() && context.may_wait && call.method.may_ask_back() && leg < MOST_LEGS)
+        .then(|| format!("{STATE_PREFIX}{request}.{}", leg.saturating_add(1)));
+    let expires = expires.to_string();
+    let answer = match Asked::by(call) {
+        Some(asked) => {
+            let told = Told::Pending { request: request.as_str(), expires_at: &expires, state: state.as_deref() };
+            own(&asked, &told)
+        }
+        None => Answer::Accepted,
+    };
+    departure.trail.end(Outcome::Pending, Some("approval_pending"), Some(200)).await;
+    answer
+}
+
+/// Which leg of a held call this is; the state carries the number and no authority, so a wrong one costs nothing.
+fn leg_of(call: &Call<'_>) -> u32 {
+    call.request_state
+        .as_ref()
+        .and_then(|state| state.strip_prefix(STATE_PREFIX)?.rsplit_once('.')?.1.parse().ok())
+        .unwrap_or(0)
+}
+
+fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeeded) -> Ask {
+    let preview = arguments(call).map(|node| context.policy.masker.preview(node).json);
+    Ask {
+        digest: claim.digest,
+        gateway: claim.gateway.clone(),
+        requester: Requester::of(context.principal()),
+        email: context.principal().email.clone(),
+        method: call.method.name.to_owned(),
+        target: target(call).map(str::to_owned),
+        pin: claim.pin,
+        preview,
+        rules: needed.rules.clone(),
+        revision: claim.revision,
+        reason: None,
+        settings: context.policy.bundle.settings().approvals.clone(),
+    }
+}
+
+fn claim(
+    context: &Context,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+    needed: &ApprovalNeeded,
+) -> Result<Claim, DenyReason> {
+    let gateway = context.policy.bundle.gateway().clone();
+    let caller = context.principal().key();
+    let pin = tool.map(|tool| tool.digest());
+    let rules = needed.digests();
+    let headers = context.forwarded();
+    let binding = Binding {
+        gateway: &gateway,
+        caller: &caller,
+        method: call.method.name,
+        target: target(call),
+        arguments: arguments(call),
+        headers: &headers,
+        meta: call.meta,
+        pin,
+        rules: &rules,
+    };
+    let digest = binding.digest(&context.gateway.binding).map_err(|_| DenyReason::ConditionError)?;
+    let revision = context.policy.bundle.revision();
+    let tool = call.tool().map(str::to_owned);
+    Ok(Claim { gateway, caller, digest, tool, pin, rules, revision, when_holds: false })
+}
+
+fn target<'c>(call: &'c Call<'_>) -> Option<&'c str> {
+    match &call.target {
+        Target::Tool { name, .. } | Target::Prompt { name, .. } => Some(name),
+        Target::Resource { uri } => Some(uri),
+        Target::Open
+        | Target::List(_)
+        | Target::Listen(_)
+        | Target::Task { .. }
+        | Target::Method { .. }
+        | Target::Relayed => None,
+    }
+}
+
+/// What the server acts on: the arguments of tools and prompts, the parameters of everything else.
+fn arguments<'d>(call: &Call<'d>) -> Option<sallyport_policy::json::Node<'d>> {
+    match &call.target {
+        Target::Tool { arguments, .. } | Target::Prompt { arguments, .. } => *arguments,
+        Target::Open
+        | Target::List(_)
+        | Target::Listen(_)
+        | Target::Task { .. }
+        | Target::Method { .. }
+        | Target::Relayed
+        | Target::Resource { .. } => call.params,
+    }
+}
+
+fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: &Ticket) {
+    let expires_at = match ticket.status() {
+        Status::Pending { expires, .. } => expires,
+        Status::Approved { ends } => ends,
+        Status::Denied { until, .. } => until,
+        Status::Expired | Status::Withdrawn | Status::Used { .. } | Status::Revoked { .. } => UnixMillis(0),
+    };
+    let event = |call| {
+        Event::ApprovalRequested(ApprovalRequested {
+            call,
+            request: ticket.request().clone(),
+            digest: claim.digest,
+            rules: needed.rules.iter().map(|rule| (*rule.id).clone()).collect(),
+            required: needed.rules.iter().map(|rule| rule.required).max().unwrap_or(1),
+            expires_at,
+            joined: false,
+        })
+    };
+    trail.note(event, Vec::new());
+    tracing::info!(
+        target: "sallyport::approval", request = %ticket.request(),
+        "{:<9} {} waits for approval: sallyport approve {}", "held", trail.line.target, ticket.request()
+    );
+}
+
+fn consumed_by(context: &Context, trail: &mut Trail, consumed: &Consumed) {
+    let event = |call| {
+        Event::ApprovalConsumed(ApprovalConsumed {
+            call,
+            request: consumed.request().clone(),
+            asked_under: consumed.opened_under().unwrap_or(context.policy.bundle.revision()),
+            used_under: context.policy.bundle.revision(),
+        })
+    };
+    trail.note(event, Vec::new());
+}
+
+fn unapproved_code(why: Unapproved) -> &'static str {
+    match why {
+        Unapproved::Denied => DenyReason::ApprovalDenied.code(),
+        Unapproved::Expired | Unapproved::Withdrawn => DenyReason::ApprovalExpired.code(),
+        Unapproved::Revoked => DenyReason::GrantRevoked.code(),
+        Unapproved::Used | Unapproved::UsedOutcomeUnknown => DenyReason::GrantUsed.code(),
+        Unapproved::TooManyPending => DenyReason::TooManyPending.code(),
+    }
+}
+
+fn refusal_of(refusal: ConsumeRefusal) -> Unapproved {
+    match refusal {
+        ConsumeRefusal::Denied => Unapproved::Denied,
+        ConsumeRefusal::Withdrawn => Unapproved::Withdrawn,
+        ConsumeRefusal::Revoked => Unapproved::Revoked,
+        ConsumeRefusal::Used(outcome) => used(outcome),
+        ConsumeRefusal::NoSuchLeg => Unapproved::Used,
+        // Another racing call changed what this one saw: whoever repeats it asks anew.
+        ConsumeRefusal::Pending | ConsumeRefusal::Expired | ConsumeRefusal::Misfit(_) => Unapproved::Expired,
+    }
+}

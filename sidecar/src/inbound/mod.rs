@@ -1,0 +1,116 @@
+//! From an HTTP request to a judged message, and from an [`Answer`] back to HTTP.
+//!
+//! The order is fixed: head, identity, body, strict JSON, message, era, session. Each step refuses by itself, with
+//! its own code; none is skipped because a later one would notice.
+
+pub mod context;
+pub mod head;
+pub mod pipe;
+mod post;
+mod reply;
+pub mod session;
+mod stream;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::body::ReplyBody;
+use crate::gateway::{Gateway, InForce};
+use crate::identity::{Challenge, TokenError, Verified};
+use head::Route;
+
+/// A request whose head and caller are known.
+#[derive(Debug)]
+struct Admitted {
+    gateway: Arc<Gateway>,
+    policy: Arc<InForce>,
+    verified: Arc<Verified>,
+    source: IpAddr,
+    parts: Parts,
+}
+
+/// Answers one request to the gateway's listener.
+pub async fn handle(gateway: Arc<Gateway>, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+    let policy = gateway.policy();
+    let (parts, body) = request.into_parts();
+    let origin = parts.headers.get(http::header::ORIGIN).cloned();
+    let answer = route(gateway, policy, peer, parts, body).await;
+    reply::with_cors(answer, origin)
+}
+
+async fn route(
+    gateway: Arc<Gateway>,
+    policy: Arc<InForce>,
+    peer: SocketAddr,
+    parts: Parts,
+    body: Incoming,
+) -> Response<ReplyBody> {
+    let route = match head::check(&parts, &policy.names, &gateway.paths) {
+        Ok(route) => route,
+        Err(error) => {
+            gateway.metrics.refused(error.code());
+            tracing::info!(target: "sallyport::audit", code = error.code(), %peer, %error, "request refused");
+            return reply::head_error(&error);
+        }
+    };
+    if parts.method == Method::OPTIONS {
+        return reply::preflight();
+    }
+    if route == Route::Metadata {
+        return reply::metadata(policy.resource.as_ref());
+    }
+    let source = source_of(&parts, peer, &policy);
+    let verified = match policy.verifier.authenticate(&parts.headers).await {
+        Ok(verified) => verified,
+        Err(error) => return unauthorized(&gateway, &policy, peer, &error),
+    };
+    let admitted = Admitted { gateway, policy, verified, source, parts };
+    match (route, admitted.parts.method.clone()) {
+        (Route::Mcp, Method::POST) => post::streamable(admitted, body).await,
+        (Route::Mcp, Method::DELETE) => stream::end(admitted).await,
+        (Route::Mcp, _) => stream::open(admitted).await,
+        (Route::SseMessages { session }, _) => pipe::post(admitted, body, &session).await,
+        (Route::SseStream, _) => pipe::open(admitted),
+        (Route::Metadata, _) => reply::status(StatusCode::NOT_FOUND),
+    }
+}
+
+fn unauthorized(gateway: &Gateway, policy: &InForce, peer: SocketAddr, error: &TokenError) -> Response<ReplyBody> {
+    gateway.metrics.refused(error.code());
+    tracing::info!(target: "sallyport::audit", code = error.code(), %peer, %error, "caller not accepted");
+    let challenge = match &policy.resource {
+        Some(resource) => resource.unauthorized(error),
+        None => Challenge::without_resource(error),
+    };
+    reply::challenge(&challenge)
+}
+
+/// The peer's address, or what a trusted proxy says of it (law 12): the last address that no trusted proxy added.
+fn source_of(parts: &Parts, peer: SocketAddr, policy: &InForce) -> IpAddr {
+    let trusted = |address: &IpAddr| policy.trusted_proxies.iter().any(|net| net.contains(address));
+    let mut source = peer.ip().to_canonical();
+    if !trusted(&source) {
+        return source;
+    }
+    let said = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let chain: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for hop in chain.iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { return source };
+        source = address.to_canonical();
+        if !trusted(&source) {
+            return source;
+        }
+    }
+    source
+}
+
+/// An unguessable id: 32 hexadecimal digits from the system's generator.
+pub(crate) fn random_id() -> Option<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(hex::encode(bytes))
+}

@@ -1,0 +1,256 @@
+//! Protocol sessions of the legacy revisions: known only if this process saw their `initialize` answered, and
+//! usable only by the principal and client that opened them (law 11). To anybody else they do not exist.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sallyport_policy::mcp::list::ServerCapabilities;
+use sallyport_policy::mcp::message::Id;
+use sallyport_policy::mcp::revision::Revision;
+use sallyport_policy::principal::{CallerKey, Principal};
+use sallyport_policy::sse::Item;
+use sallyport_policy::time::UnixMillis;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::Flight;
+use crate::upstream::Lane;
+
+/// Most sessions of one process; an open one costs a few hundred bytes.
+const MOST: usize = 65_536;
+/// Server requests that may wait for an answer in one session.
+const MOST_ASKED: usize = 256;
+/// Calls whose answer a client may still fetch by resuming a stream.
+const MOST_PARKED: usize = 64;
+
+/// How the server behind knows a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// By the header value that it gave out itself; none where it keeps no sessions.
+    Header(Option<String>),
+    /// By the pipe that is this session's alone.
+    Lane(Lane),
+}
+
+/// One open session.
+#[derive(Debug)]
+pub struct Session {
+    pub id: String,
+    pub caller: CallerKey,
+    pub revision: Revision,
+    pub capabilities: ServerCapabilities,
+    pub behind: Behind,
+    /// Where messages go that answer no POST: set for clients of the 2024-11-05 transport.
+    pub outlet: Option<mpsc::Sender<Item>>,
+    /// Cancelled when the session ends, so that its streams end with it.
+    pub ended: CancellationToken,
+    used: AtomicI64,
+    /// The latest `exp` of the tokens that this principal has sent on the session.
+    valid_until: AtomicI64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Requests of the server that the client has not answered yet.
+    asked: HashSet<Id>,
+    /// Calls whose stream ended before their answer.
+    parked: HashMap<Id, Flight>,
+    /// Calls that wait for an approval.
+    waiting: HashMap<Id, CancellationToken>,
+}
+
+/// What opens a session.
+#[derive(Debug)]
+pub struct Opening {
+    pub id: String,
+    pub revision: Revision,
+    pub capabilities: ServerCapabilities,
+    pub behind: Behind,
+    pub outlet: Option<mpsc::Sender<Item>>,
+}
+
+/// The open sessions of one gateway.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
+
+/// Why a session cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    #[error("the server gave out a session id that is another's or already in use")]
+    Taken,
+    #[error("too many sessions are open")]
+    TooMany,
+}
+
+impl Sessions {
+    /// Registers a session for `principal`; an id is given out once.
+    pub fn open(&self, opening: Opening, principal: &Principal, now: UnixMillis) -> Result<Arc<Session>, SessionError> {
+        let mut sessions = self.lock();
+        if sessions.contains_key(&opening.id) {
+            return Err(SessionError::Taken);
+        }
+        if sessions.len() >= MOST {
+            return Err(SessionError::TooMany);
+        }
+        let session = Arc::new(Session {
+            id: opening.id,
+            caller: principal.key(),
+            revision: opening.revision,
+            capabilities: opening.capabilities,
+            behind: opening.behind,
+            outlet: opening.outlet,
+            ended: CancellationToken::new(),
+            used: AtomicI64::new(now.0),
+            valid_until: AtomicI64::new(expiry(principal)),
+            state: Mutex::default(),
+        });
+        sessions.insert(session.id.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The session of this id if it is this principal's; for anybody else it does not exist.
+    pub fn find(&self, id: &str, principal: &Principal, now: UnixMillis) -> Option<Arc<Session>> {
+        let session = self.lock().get(id).cloned()?;
+        if session.caller != principal.key() || session.ended.is_cancelled() {
+            return None;
+        }
+        session.used.store(now.0, Ordering::Relaxed);
+        session.valid_until.fetch_max(expiry(principal), Ordering::Relaxed);
+        Some(session)
+    }
+
+    /// Forgets a session; whoever takes it ends it.
+    pub fn take(&self, id: &str) -> Option<Arc<Session>> {
+        self.lock().remove(id)
+    }
+
+    /// Forgets a session and ends its streams.
+    pub fn close(&self, id: &str) {
+        if let Some(session) = self.take(id) {
+            session.end();
+        }
+    }
+
+    /// Takes out the sessions that nobody has used for `idle`.
+    pub fn sweep(&self, now: UnixMillis, idle: Duration) -> Vec<Arc<Session>> {
+        let mut gone = Vec::new();
+        self.lock().retain(|_, session| {
+            let used = UnixMillis(session.used.load(Ordering::Relaxed));
+            let live = used.until(now) <= idle && !session.ended.is_cancelled();
+            if !live {
+                gone.push(Arc::clone(session));
+            }
+            live
+        });
+        gone
+    }
+
+    /// All open sessions, for lists and for ending them.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.lock().values().cloned().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Ends the session's streams and waiting calls.
+    pub fn end(&self) {
+        self.ended.cancel();
+        let mut state = self.lock();
+        for waiting in state.waiting.values() {
+            waiting.cancel();
+        }
+        // Dropping a parked call ends its record as unknown.
+        state.parked.clear();
+        state.asked.clear();
+    }
+
+    /// The pipe to the server, where there is one.
+    pub fn lane(&self) -> Option<Lane> {
+        match &self.behind {
+            Behind::Header(_) => None,
+            Behind::Lane(lane) => Some(lane.clone()),
+        }
+    }
+
+    /// Until when a stream of this session may stay open (law 11).
+    pub fn valid_until(&self) -> UnixMillis {
+        UnixMillis(self.valid_until.load(Ordering::Relaxed))
+    }
+
+    /// Remembers a request of the server; false if too many are open or the id is in use.
+    pub fn ask(&self, id: &Id) -> bool {
+        let mut state = self.lock();
+        state.asked.len() < MOST_ASKED && state.asked.insert(id.clone())
+    }
+
+    /// Whether the client may answer this request of the server; once.
+    pub fn answer(&self, id: &Id) -> bool {
+        self.lock().asked.remove(id)
+    }
+
+    /// Keeps a call whose stream ended early, so that its answer is still judged when the client resumes.
+    pub fn park(&self, flight: Flight) {
+        let mut state = self.lock();
+        if state.parked.len() < MOST_PARKED {
+            state.parked.insert(flight.id().clone(), flight);
+        }
+    }
+
+    /// The parked call that this answer belongs to.
+    pub fn resume(&self, id: &Id) -> Option<Flight> {
+        self.lock().parked.remove(id)
+    }
+
+    /// Registers a call that waits for an approval, so that `cancelled` can reach it.
+    pub fn wait(&self, id: &Id) -> CancellationToken {
+        let token = CancellationToken::new();
+        self.lock().waiting.insert(id.clone(), token.clone());
+        token
+    }
+
+    /// The call waits no more.
+    pub fn waited(&self, id: &Id) {
+        self.lock().waiting.remove(id);
+    }
+
+    /// Ends the waiting of a call; true if it was waiting here.
+    pub fn cancel(&self, id: &Id) -> bool {
+        let waiting = self.lock().waiting.remove(id);
+        waiting.is_some_and(|token| {
+            token.cancel();
+            true
+        })
+    }
+
+    /// Sends on the session's own stream; false where there is none or nobody reads it.
+    pub async fn emit(&self, data: Bytes) -> bool {
+        match &self.outlet {
+            Some(outlet) => outlet.send(Item::Event(sallyport_policy::sse::Event::message(data))).await.is_ok(),
+            None => false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn expiry(principal: &Principal) -> i64 {
+    principal.expires_at.map_or(i64::MAX, |at| at.0)
+}

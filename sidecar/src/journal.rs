@@ -1,0 +1,94 @@
+//! Which recording a call belongs to: one chain a (principal, client, idle time), law 30.
+//!
+//! Not the protocol's sessions: the newest revision has none, and one caller may hold many of the older ones.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sallyport_policy::mcp::revision::Revision;
+use sallyport_policy::name::SessionId;
+use sallyport_policy::principal::{CallerKey, Principal};
+use sallyport_policy::record::event::{SessionBegan, SessionEnd};
+use sallyport_policy::time::UnixMillis;
+
+use crate::gateway::InForce;
+use crate::record::Recorder;
+
+/// The open recordings by caller.
+#[derive(Debug, Default)]
+pub struct Journal(Mutex<HashMap<CallerKey, Open>>);
+
+#[derive(Clone, Debug)]
+struct Open {
+    session: SessionId,
+    used: UnixMillis,
+}
+
+/// What is told of a session beside its caller.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    pub protocol: Revision,
+    pub transport: &'static str,
+    pub source: IpAddr,
+    /// `clientInfo`, told, never trusted.
+    pub claimed_client: Option<String>,
+}
+
+impl Journal {
+    /// The caller's open recording, or a new one.
+    pub fn session(
+        &self,
+        recorder: &Recorder,
+        policy: &InForce,
+        principal: &Principal,
+        now: UnixMillis,
+        circumstances: impl FnOnce() -> Circumstances,
+    ) -> SessionId {
+        let key = principal.key();
+        let idle = policy.bundle.settings().limits.session_idle;
+        let mut open = self.lock();
+        if let Some(known) = open.get_mut(&key) {
+            if known.used.until(now) <= idle {
+                known.used = now;
+                return known.session.clone();
+            }
+            drop(recorder.end_session(&known.session, SessionEnd::Idle));
+        }
+        let began = began(policy, principal, &key, circumstances());
+        let session = recorder.begin_session(began);
+        open.insert(key, Open { session: session.clone(), used: now });
+        session
+    }
+
+    /// Ends recordings that nobody has used for `idle`.
+    pub fn sweep(&self, recorder: &Recorder, now: UnixMillis, idle: Duration) {
+        self.lock().retain(|_, known| {
+            let live = known.used.until(now) <= idle;
+            if !live {
+                drop(recorder.end_session(&known.session, SessionEnd::Idle));
+            }
+            live
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallerKey, Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn began(policy: &InForce, principal: &Principal, key: &CallerKey, told: Circumstances) -> SessionBegan {
+    SessionBegan {
+        caller: key.clone(),
+        email: principal.email.clone(),
+        groups: principal.groups.clone(),
+        anonymous: principal.anonymous,
+        gateway: policy.bundle.gateway().clone(),
+        revision: Some(policy.bundle.revision()),
+        protocol: Some(told.protocol.to_string()),
+        transport: Some(told.transport.to_owned()),
+        source: Some(told.source),
+        claimed_client: told.claimed_client,
+    }
+}

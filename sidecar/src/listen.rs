@@ -1,0 +1,154 @@
+//! Accepts connections and hands requests to a service; the edge where slow and hostile peers are bounded.
+//!
+//! Every await here has a limit: the TLS handshake, the request head, the number of connections and of HTTP/2
+//! streams. On shutdown no new connection is taken and the open ones are asked to finish.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::ReplyBody;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a peer may take to send a request head (slow-loris).
+const HEAD: Duration = Duration::from_secs(15);
+/// Largest request head, in bytes.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Most headers in one request.
+const HEADERS: usize = 100;
+/// HTTP/2 streams a connection may hold; listen streams are long-lived, so not too few.
+const STREAMS: u32 = 256;
+/// How long accept pauses when the process is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a listener needs to know besides its service.
+#[derive(Clone)]
+pub struct Listening {
+    pub tls: Option<TlsAcceptor>,
+    /// Most connections at once; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Cancelled when the process should stop taking work.
+    pub stop: CancellationToken,
+    /// How long open connections may take to finish after that.
+    pub drain: Duration,
+}
+
+impl std::fmt::Debug for Listening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listening").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+/// Serves until `stop`, then drains. `service` is called once a request with the peer's address.
+pub async fn serve<S, F>(listener: TcpListener, listening: Listening, service: S)
+where
+    S: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<ReplyBody>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(listening.connections));
+    loop {
+        let Some((stream, peer, slot)) = accept(&listener, &slots, &listening.stop).await else { break };
+        // Small answers must not wait for a delayed acknowledgement; failure only costs latency.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let service = service.clone();
+        let tls = listening.tls.clone();
+        let watcher = graceful.watcher();
+        tokio::spawn(async move {
+            let _slot = slot;
+            match tls {
+                None => connection(TokioIo::new(stream), peer, service, watcher).await,
+                Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(TokioIo::new(stream), peer, service, watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                    Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
+                },
+            }
+        });
+    }
+    drop(listener);
+    drain(graceful, listening.drain).await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(tokio::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    loop {
+        let slot = tokio::select! {
+            () = stop.cancelled() => return None,
+            slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => return Some((stream, peer, slot)),
+            Err(error) => {
+                // Out of descriptors or a peer that went away: neither may end the listener.
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection<I, S, F>(
+    io: TokioIo<I>,
+    peer: SocketAddr,
+    service: S,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Fn(SocketAddr, Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<ReplyBody>> + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let service = service_fn(move |request| {
+        let reply = service(peer, request);
+        async move { Ok::<_, Infallible>(reply.await) }
+    });
+    let serving = builder.serve_connection(io, service).into_owned();
+    if let Err(error) = watcher.watch(serving).await {
+        tracing::debug!(%peer, %error, "connection ended early");
+    }
+}
+
+async fn drain(graceful: GracefulShutdown, limit: Duration) {
+    if tokio::time::timeout(limit, graceful.shutdown()).await.is_err() {
+        tracing::warn!(?limit, "connections still open after the drain time; closing them");
+    }
+}

@@ -1,0 +1,155 @@
+//! Every metric of the process, in one place: names, units, labels.
+//!
+//! Labels come from closed sets only: no caller, tool or argument ever becomes a label, both because series would
+//! grow without end and because a scrape is no place for people's names.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// How a call ended, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Ended {
+    Succeeded,
+    Failed,
+    Denied,
+    Pending,
+    Withheld,
+    Cancelled,
+    Unknown,
+}
+
+/// Which transport a client came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Transport {
+    Streamable,
+    Sse,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    ended: Ended,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    /// A stable reason code of ours, from a closed set.
+    reason: &'static str,
+}
+
+/// The process's metrics; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    calls: Family<CallLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
+    call_seconds: Histogram,
+    masked: Counter,
+    /// Open client streams.
+    pub streams: Gauge,
+    /// Live protocol sessions.
+    pub sessions: Gauge,
+    /// Calls between head and terminal record.
+    pub in_flight: Gauge,
+    /// Calls that wait for an approval.
+    pub held: Gauge,
+    /// Bytes of bodies held at the moment.
+    pub body_bytes: Gauge,
+    /// Times a changed policy was put in force.
+    pub policy_swaps: Counter,
+    /// Times a changed policy was refused and the last good one kept.
+    pub policy_rejections: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("sallyport");
+        let calls = Family::<CallLabels, Counter>::default();
+        let refusals = Family::<RefusalLabels, Counter>::default();
+        // 0.1 ms to about 26 s: added latency at one end, waiting for people at the other.
+        let call_seconds = Histogram::new(exponential_buckets(0.0001, 4.0, 10));
+        let (masked, policy_swaps, policy_rejections) = (Counter::default(), Counter::default(), Counter::default());
+        let (streams, sessions, in_flight, held, body_bytes) =
+            (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
+        registry.register("calls", "Calls by how they ended", calls.clone());
+        registry.register("refusals", "Requests refused before or by policy, by reason code", refusals.clone());
+        registry.register_with_unit("call", "Time from request head to terminal record", Unit::Seconds, call_seconds.clone());
+        registry.register("masked_values", "Values masked in answers", masked.clone());
+        registry.register("streams", "Open client streams", streams.clone());
+        registry.register("sessions", "Live protocol sessions", sessions.clone());
+        registry.register("calls_in_flight", "Calls between head and terminal record", in_flight.clone());
+        registry.register("calls_held", "Calls waiting for an approval", held.clone());
+        registry.register_with_unit("bodies", "Bytes of bodies held", Unit::Bytes, body_bytes.clone());
+        registry.register("policy_swaps", "Policies put in force", policy_swaps.clone());
+        registry.register("policy_rejections", "Changed policies refused", policy_rejections.clone());
+        Self {
+            registry: Arc::new(registry),
+            calls,
+            refusals,
+            call_seconds,
+            masked,
+            streams,
+            sessions,
+            in_flight,
+            held,
+            body_bytes,
+            policy_swaps,
+            policy_rejections,
+        }
+    }
+
+    /// Counts one finished call.
+    pub fn ended(&self, ended: Ended, seconds: f64) {
+        self.calls.get_or_create(&CallLabels { ended }).inc();
+        self.call_seconds.observe(seconds);
+    }
+
+    /// Counts one refusal.
+    pub fn refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&RefusalLabels { reason }).inc();
+    }
+
+    /// Counts masked values.
+    pub fn masked(&self, values: u64) {
+        self.masked.inc_by(values);
+    }
+
+    /// The whole registry in the OpenMetrics text format.
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(std::fmt::Error) => String::from("# EOF\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exposition_names_what_was_counted() {
+        let metrics = Metrics::new();
+        metrics.ended(Ended::Denied, 0.002);
+        metrics.refused("no_rule");
+        let text = metrics.exposition();
+        assert!(text.contains(r#"sallyport_calls_total{ended="Denied"} 1"#), "{text}");
+        assert!(text.contains(r#"sallyport_refusals_total{reason="no_rule"} 1"#), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

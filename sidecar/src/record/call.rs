@@ -1,0 +1,153 @@
+//! The record of one call, from its first event to its terminal one (law 30).
+
+use bytes::Bytes;
+use sallyport_policy::name::{CallId, SessionId};
+use sallyport_policy::record::event::{CallEnded, Capture, Event, Mode, Outcome, PayloadKind};
+use sallyport_policy::time::UnixMillis;
+
+use super::{Durable, RecordError, Recorder, Terms};
+
+/// Longest reason code that a terminal event keeps; its space is reserved before the reason is known.
+const REASON_CHARS: usize = 100;
+
+/// How the call's task says that it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub outcome: Outcome,
+    /// Stable code of why.
+    pub reason: Option<String>,
+    /// HTTP status given to the client.
+    pub status: Option<u16>,
+}
+
+impl Ended {
+    #[must_use]
+    pub fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            reason: None,
+            status: None,
+        }
+    }
+}
+
+/// Open until [`CallRecord::end`]; a record that is dropped (a panic, a cancelled task) ends as `Unknown` where the
+/// server had been given the call, else as `Cancelled`.
+///
+/// The way of a call in every mode: `open_call`, `note(Decided)`, `note(Forwarded)`, `settle().await?`, send,
+/// `note(Answered)`, `settle().await` (on an error withhold the answer and end as `Withheld`), release, `end`.
+#[derive(Debug)]
+pub struct CallRecord {
+    recorder: Recorder,
+    session: SessionId,
+    id: CallId,
+    terms: Terms,
+    began: UnixMillis,
+    forwarded: bool,
+    unsettled: Vec<Durable>,
+    ended: bool,
+}
+
+impl CallRecord {
+    pub(super) fn open(
+        recorder: Recorder,
+        session: SessionId,
+        id: CallId,
+        terms: Terms,
+        requested: Event,
+        payloads: Vec<(PayloadKind, Bytes)>,
+    ) -> Self {
+        let began = recorder.now();
+        let mut record = Self {
+            recorder,
+            session,
+            id,
+            terms,
+            began,
+            forwarded: false,
+            unsettled: Vec::new(),
+            ended: false,
+        };
+        record.note(requested, payloads);
+        record
+    }
+
+    #[must_use]
+    pub fn id(&self) -> &CallId {
+        &self.id
+    }
+
+    /// Whether `Forwarded` was noted: from then on the server may have been given the call.
+    #[must_use]
+    pub fn executed(&self) -> bool {
+        self.forwarded
+    }
+
+    /// Appends an event of this call; [`CallRecord::settle`] tells whether it was stored.
+    pub fn note(&mut self, event: Event, payloads: Vec<(PayloadKind, Bytes)>) {
+        self.forwarded |= matches!(event, Event::Forwarded(_));
+        let payloads = match self.terms.capture {
+            Capture::Masked => payloads,
+            Capture::Metadata => Vec::new(),
+        };
+        match self.terms.mode {
+            Mode::Strict => {
+                let durable = self.recorder.append(&self.session, event, payloads);
+                self.unsettled.push(durable);
+            }
+            Mode::BestEffort => drop(self.recorder.append(&self.session, event, payloads)),
+            Mode::Disabled => {}
+        }
+    }
+
+    /// In `Strict`, waits until everything noted is durable; otherwise returns at once.
+    ///
+    /// # Errors
+    /// Something noted cannot be stored: call no upstream and release nothing.
+    pub async fn settle(&mut self) -> Result<(), RecordError> {
+        let mut result = Ok(());
+        for durable in std::mem::take(&mut self.unsettled) {
+            result = result.and(durable.await.map(|_| ()));
+        }
+        result
+    }
+
+    /// Ends the call. Its space was reserved by `open_call`, so it is stored even on a full disk. `executed` is
+    /// true where `Forwarded` was noted. Nobody has to wait for the end of a call whose answer is durable.
+    pub fn end(mut self, ended: Ended) -> Durable {
+        self.finish(ended)
+    }
+
+    fn finish(&mut self, ended: Ended) -> Durable {
+        self.ended = true;
+        if self.terms.mode == Mode::Disabled {
+            return Durable::refused(RecordError::Disabled);
+        }
+        let millis = self.began.until(self.recorder.now()).as_millis();
+        let reason = ended
+            .reason
+            .map(|reason| reason.chars().take(REASON_CHARS).collect());
+        let event = Event::CallEnded(CallEnded {
+            call: self.id.clone(),
+            outcome: ended.outcome,
+            executed: self.forwarded,
+            reason,
+            status: ended.status,
+            millis: u64::try_from(millis).ok(),
+        });
+        self.recorder.append(&self.session, event, Vec::new())
+    }
+}
+
+impl Drop for CallRecord {
+    fn drop(&mut self) {
+        if !self.ended {
+            let outcome = if self.forwarded {
+                Outcome::Unknown
+            } else {
+                Outcome::Cancelled
+            };
+            drop(self.finish(Ended::new(outcome)));
+        }
+    }
+}
