@@ -15,6 +15,7 @@ use super::detector::{Body, Check, Detector, Find, Token, definitions, run};
 use super::literal::{Form, forms_of};
 use super::mark::{is_mask, marks_in};
 use super::settings::{MaskError, Pattern};
+use super::skim::Skim;
 use super::view::View;
 
 /// Kinds that belong to no detector and no pattern.
@@ -57,6 +58,7 @@ enum Lead {
 pub(super) struct Engine {
     kinds: Vec<Kind>,
     automaton: AhoCorasick,
+    skim: Skim,
     leads: Vec<Lead>,
     shapes: Vec<(usize, Regex, Check)>,
     any_shape: Option<regex::bytes::Regex>,
@@ -98,11 +100,7 @@ impl Engine {
         if !self.patterns.is_empty() {
             return None;
         }
-        let mut places: Vec<usize> = self
-            .automaton
-            .find_iter(raw)
-            .map(|found| found.start())
-            .collect();
+        let mut places = self.skim.places(raw);
         if let Some(shape) = &self.any_shape {
             places.extend(shape.find_iter(raw).map(|found| found.start()));
             places.sort_unstable();
@@ -429,6 +427,7 @@ impl Parts {
             .kind(Some(AhoCorasickKind::DFA))
             .build(&self.words)
             .map_err(|why| MaskError::Automaton(why.to_string()))?;
+        let skim = Skim::new(&self.words).map_err(|why| MaskError::Automaton(why.to_string()))?;
         let any = self
             .shape_texts
             .iter()
@@ -442,6 +441,7 @@ impl Parts {
         Ok(Engine {
             kinds: self.kinds,
             automaton,
+            skim,
             leads: self.leads,
             shapes: self.shapes,
             any_shape,

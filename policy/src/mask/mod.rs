@@ -17,6 +17,7 @@ mod report;
 mod schema;
 mod session;
 mod settings;
+mod skim;
 mod text;
 mod view;
 mod walk;
