@@ -152,18 +152,9 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
                     own = Some((bound.start, alone));
                 }
                 let span = hit.span.start - bound.start..hit.span.end - bound.start;
-<<<<<<< HEAD
-                let own = self
-                    .session
-                    .engine()
-                    .scan(&node.as_str().unwrap_or_default());
-                if own
-                    .iter()
-=======
                 let alone = own.iter().flat_map(|(_, alone)| alone);
                 if alone
                     .clone()
->>>>>>> mask
                     .any(|own| own.span.start <= span.start && span.end <= own.span.end)
                 {
                     continue;
