@@ -38,8 +38,6 @@ const verbs = {
   read: (client, step) => client.readResource({ uri: step.uri }),
   prompt: (client, step) => client.getPrompt({ name: step.name, arguments: step.arguments }),
   complete: (client, step) => client.complete({ ref: step.ref, argument: step.argument }),
-  subscribe: (client, step) => client.subscribeResource({ uri: step.uri }),
-  ping: (client) => client.ping(),
 };
 
 async function outcome(client, step) {

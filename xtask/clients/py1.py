@@ -64,8 +64,6 @@ def verbs(session):
         "read": lambda step, _: session.read_resource(step["uri"]),
         "prompt": lambda step, _: session.get_prompt(step["name"], step.get("arguments")),
         "complete": lambda step, _: session.complete(reference(step["ref"]), step["argument"]),
-        "subscribe": lambda step, _: session.subscribe_resource(step["uri"]),
-        "ping": lambda step, _: session.send_ping(),
     }
 
 

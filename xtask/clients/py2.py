@@ -60,8 +60,6 @@ def verbs(client):
         "read": lambda step, _: client.read_resource(step["uri"]),
         "prompt": lambda step, _: client.get_prompt(step["name"], step.get("arguments")),
         "complete": lambda step, _: client.complete(reference(step["ref"]), step["argument"]),
-        "subscribe": lambda step, _: client.subscribe_resource(step["uri"]),
-        "ping": lambda step, _: client.send_ping(),
     }
 
 
