@@ -26,19 +26,29 @@ pub struct Unprintable {
 /// Only if a type of ours has no schema that Kubernetes can read; the goldens prove that none does.
 pub fn files() -> Result<BTreeMap<String, String>, Unprintable> {
     let mut files = BTreeMap::new();
-    for definition in kinds::definitions() {
-        let kind = definition.spec.names.kind.clone();
-        let unprintable = |reason: String| Unprintable {
-            kind: kind.clone(),
-            reason,
-        };
-        let name = format!("{}.yaml", definition.spec.names.plural);
-        let mut value = serde_json::to_value(definition).map_err(|e| unprintable(e.to_string()))?;
-        tidy(&mut value);
-        let yaml = serde_yaml::to_string(&value).map_err(|e| unprintable(e.to_string()))?;
-        files.insert(name, format!("{HEADER}{yaml}"));
+    for (name, definition) in definitions()? {
+        let yaml = serde_yaml::to_string(&definition).map_err(|error| Unprintable {
+            kind: name.clone(),
+            reason: error.to_string(),
+        })?;
+        files.insert(format!("{name}.yaml"), format!("{HEADER}{yaml}"));
     }
     Ok(files)
+}
+
+/// The definitions as the API server takes them, by plural name.
+pub(crate) fn definitions() -> Result<BTreeMap<String, Value>, Unprintable> {
+    let mut definitions = BTreeMap::new();
+    for definition in kinds::definitions() {
+        let name = definition.spec.names.plural.clone();
+        let mut value = serde_json::to_value(definition).map_err(|error| Unprintable {
+            kind: name.clone(),
+            reason: error.to_string(),
+        })?;
+        tidy(&mut value);
+        definitions.insert(name, value);
+    }
+    Ok(definitions)
 }
 
 /// Takes out our own words, and `nullable`: two ways to say nothing would be one too many, and CEL's `has` tells them apart.
@@ -48,8 +58,8 @@ fn tidy(value: &mut Value) {
             fields.retain(|key, value| {
                 let says_nullable = key == "nullable" && value.is_boolean();
                 // The API server warns of formats that it does not know; the bounds say the same.
-                let unsigned =
-                    key == "format" && value.as_str().is_some_and(|f| f.starts_with("uint"));
+                let format = value.as_str().filter(|_| key == "format");
+                let unsigned = format.is_some_and(|format| format.starts_with("uint"));
                 !key.starts_with(OWN_PREFIX) && !says_nullable && !unsigned
             });
             fields.values_mut().for_each(tidy);

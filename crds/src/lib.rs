@@ -6,6 +6,7 @@
 pub mod conditions;
 pub mod generate;
 pub mod kinds;
+pub mod reference;
 mod shape;
 pub mod yaml;
 

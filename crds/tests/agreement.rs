@@ -1,5 +1,7 @@
 //! Every CEL rule of the schemas has its like in the reader of files, with the same sentence.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
 use std::collections::BTreeSet;
 
 use sallyport_crds::generate;

@@ -1,22 +1,38 @@
 //! The printed definitions: goldens, and what Kubernetes demands of a schema.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
+
 use std::fs;
 use std::path::Path;
 
-use sallyport_crds::generate;
+use sallyport_crds::{generate, reference};
 use serde_json::Value;
 
 #[test]
 fn the_printed_definitions_are_the_goldens() {
-    for (name, text) in generate::files().unwrap() {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut outputs: Vec<_> = generate::files()
+        .unwrap()
+        .into_iter()
+        .map(|(name, text)| (home.join(name), text))
+        .collect();
+    outputs.push((
+        home.join("../docs/policy-reference.md"),
+        reference::page().unwrap(),
+    ));
+    for (golden, text) in outputs {
         if std::env::var_os("UPDATE_GOLDENS").is_some() {
             fs::write(&golden, &text).unwrap();
         }
         let written = fs::read_to_string(&golden).unwrap_or_default();
+        let name = golden.display();
         assert!(
             written == text,
-            "{name} is out of date; run `cargo run -p sallyport-crds --bin crdgen crds`"
+            "{name} is out of date; run `cargo run -p sallyport-crds --bin crdgen crds docs/policy-reference.md`"
         );
     }
 }
@@ -123,4 +139,20 @@ fn kinds_have_the_names_that_people_type() {
             "{file}"
         );
     }
+}
+
+#[test]
+fn an_optional_enum_is_described_by_its_field() {
+    let schemas = schemas();
+    let (_, gateway) = schemas
+        .iter()
+        .find(|(name, _)| name == "mcpgateways.yaml")
+        .unwrap();
+    let enforcement = &gateway["properties"]["spec"]["properties"]["enforcement"];
+    let description = enforcement["description"].as_str().unwrap();
+    assert!(description.contains("Default: `Enforce`"), "{description}");
+    assert_eq!(
+        enforcement["enum"],
+        serde_json::json!(["Enforce", "Observe"])
+    );
 }

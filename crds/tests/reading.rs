@@ -1,9 +1,12 @@
 //! Reading files: what is accepted, what is said of what is not, and where.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sallyport_crds::yaml::{Input, Loaded, Mistake, ObjectName, load};
+use sallyport_policy::compile::{compile, run_tests};
 use sallyport_policy::name::GatewayName;
 use sallyport_policy::source::gateway::{CredentialTarget, Transport};
 use sallyport_policy::source::rule::Operand;
@@ -191,11 +194,13 @@ fn secrets_are_read_and_never_shown() {
 #[test]
 fn a_field_path_leads_to_its_place() {
     let loaded = load(&[Input::Path(folder("examples"))]).unwrap();
+    let object = ObjectName {
+        kind: "McpAccessPolicy".to_owned(),
+        namespace: "shop".to_owned(),
+        name: "stock-clerks".to_owned(),
+    };
     let at = |path: &str| {
-        let place = loaded
-            .places
-            .locate("McpAccessPolicy", "shop", "stock-clerks", path)
-            .unwrap();
+        let place = loaded.places.locate(&object, path).unwrap();
         (place.line, place.column)
     };
     assert_eq!(at("spec.rules[2].when[0].values[0]"), (29, 54));
@@ -205,26 +210,136 @@ fn a_field_path_leads_to_its_place() {
         at("spec.rules[2]"),
         "the section around it"
     );
-    let object = ObjectName {
-        kind: "McpAccessPolicy".to_owned(),
-        namespace: "shop".to_owned(),
-        name: "stock-clerks".to_owned(),
-    };
     assert_eq!(loaded.places.of(&object).unwrap().line, 1);
 }
 
 #[test]
-fn a_hostile_file_costs_little() {
+fn the_examples_compile_without_a_warning() {
+    let loaded = load(&[Input::Path(folder("examples"))]).unwrap();
+    let gateway = loaded.sources.gateways[0].gateway_name();
+    let compiled = compile(&loaded.sources, &gateway).unwrap();
+    assert!(compiled.warnings.is_empty(), "{:?}", compiled.warnings);
+    for result in run_tests(&loaded.sources) {
+        assert!(result.passed(), "{result:?}");
+    }
+}
+
+#[test]
+fn a_mistake_of_the_compiler_has_a_place_in_its_file() {
+    let yaml = format!(
+        "{GATEWAY}spec: {{}}\n---\n{POLICY}  rules:\n  - name: a\n    effect: Deny\n    tools: [a]\n    when: [{{ argument: $.a, operator: Matches, values: ['('] }}]\n"
+    );
+    let loaded = read(&yaml).unwrap();
+    let gateway = loaded.sources.gateways[0].gateway_name();
+    let mistakes = compile(&loaded.sources, &gateway).unwrap_err();
+    let told: Vec<String> = mistakes
+        .into_iter()
+        .map(|mistake| Mistake::of_compiler(mistake, &loaded.places).to_string())
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with(
+            "test.yaml:15:57: McpAccessPolicy default/a: spec.rules[0].when[0].values[0]: "
+        ),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_deeply_nested_file_is_refused() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(read(&format!("apiVersion: sallyport.dev/v1alpha1\nkind: McpGateway\nmetadata: {{ name: a }}\nspec: {deep}\n")).is_err());
-    let wide: String = (0..100_000).map(|key| format!("  k{key}: 1\n")).collect();
-    assert!(read(&format!("apiVersion: sallyport.dev/v1alpha1\nkind: McpGateway\nmetadata: {{ name: a }}\nspec:\n{wide}")).is_err());
-    assert!(read("a: \u{0}\n").is_err());
+    let mistakes = read(&format!("{GATEWAY}spec: {deep}\n")).unwrap_err();
+    assert_eq!(mistakes.len(), 1);
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_told_in_full_and_costs_little() {
+    let wide: String = (0..20_000).map(|key| format!("  k{key}: 1\n")).collect();
+    let mistakes = read(&format!("{GATEWAY}spec:\n{wide}")).unwrap_err();
+    assert_eq!(mistakes.len(), 20_000);
+}
+
+const GATEWAY: &str =
+    "apiVersion: sallyport.dev/v1alpha1\nkind: McpGateway\nmetadata: { name: a }\n";
+
+const POLICY: &str = "apiVersion: sallyport.dev/v1alpha1\nkind: McpAccessPolicy\nmetadata: { name: a }\nspec:\n  targetRefs: [{ kind: McpGateway, name: a }]\n";
+
+/// What is said of one text.
+fn told(yaml: &str) -> String {
+    lines(&read(yaml).unwrap_err())
+}
+
+#[test]
+fn law_05_a_rule_without_tools_resources_prompts_or_methods_is_an_error() {
+    let told = told(&format!(
+        "{POLICY}  rules: [{{ name: a, effect: Allow }}]\n"
+    ));
+    assert!(
+        told.contains(
+            "spec.rules[0]: expected at least one of tools, resources, prompts and methods"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn law_06_a_guardrail_that_allows_is_refused() {
+    let told = told(
+        "apiVersion: sallyport.dev/v1alpha1\nkind: McpGuardrail\nmetadata: { name: a }\nspec: { rules: [{ name: a, effect: Allow, tools: [a] }] }\n",
+    );
+    assert!(
+        told.contains("spec.rules[0]: expected Deny or RequireApproval"),
+        "{told}"
+    );
+}
+
+#[test]
+fn law_12_a_header_condition_never_allows() {
+    let told = told(&format!(
+        "{POLICY}  rules: [{{ name: a, effect: Allow, tools: [a], when: [{{ header: X-A, operator: Exists }}] }}]\n"
+    ));
+    assert!(
+        told.contains("spec.rules[0]: expected no header condition with effect Allow"),
+        "{told}"
+    );
+}
+
+#[test]
+fn law_23_empty_approvers_are_an_error() {
+    for approvers in ["[]", "[{}]"] {
+        let told = told(&format!(
+            "{POLICY}  rules: [{{ name: a, effect: RequireApproval, tools: [a], approval: {{ approvers: {approvers} }} }}]\n"
+        ));
+        assert!(told.contains("spec.rules[0].approval.approvers"), "{told}");
+    }
+}
+
+#[test]
+fn what_only_a_types_own_reader_sees_has_its_place_too() {
+    let told = told(&format!(
+        "{GATEWAY}spec:\n  recording:\n    retention: 99999h99999m\n"
+    ));
+    assert!(
+        told.starts_with("test.yaml:6:16: McpGateway default/a: spec.recording.retention: "),
+        "{told}"
+    );
 }
 
 proptest::proptest! {
     #[test]
     fn no_text_whatever_brings_the_reader_down(yaml in "[ -~\\n\\t]{0,200}") {
         drop(read(&yaml));
+    }
+
+    /// One wrong stroke anywhere: the file reads, or every mistake says where it is.
+    #[test]
+    fn one_wrong_character_never_goes_unplaced(at in 0_usize..2600, stroke in "[ -~\\n]") {
+        let mut yaml = fs::read_to_string(folder("examples").join("policy.yaml")).unwrap();
+        let at = at % yaml.len();
+        yaml.replace_range(at..=at, &stroke);
+        for mistake in read(&yaml).err().unwrap_or_default() {
+            proptest::prop_assert!(mistake.place.is_some(), "{}", mistake);
+            proptest::prop_assert!(!mistake.expected.is_empty());
+        }
     }
 }

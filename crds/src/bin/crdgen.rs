@@ -1,24 +1,23 @@
-//! Writes the custom resource definitions into a directory; with `--check`, says whether they are already there.
+//! Writes the custom resource definitions and their reference page; with `--check`, says whether they are already there.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sallyport_crds::generate;
+use sallyport_crds::{generate, reference};
+
+const USAGE: &str = "usage: crdgen [--check] DIRECTORY REFERENCE.md";
 
 fn main() -> ExitCode {
-    let mut check = false;
-    let mut directory = None;
-    for argument in std::env::args().skip(1) {
-        if argument == "--check" {
-            check = true;
-        } else {
-            directory = Some(argument);
+    let (flags, names): (Vec<_>, Vec<_>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with('-'));
+    let check = flags.iter().any(|flag| flag == "--check");
+    let outcome = match names.as_slice() {
+        [directory, page] if flags.iter().all(|flag| flag == "--check") => {
+            run(Path::new(directory), Path::new(page), check)
         }
-    }
-    let outcome = match directory {
-        Some(directory) => run(Path::new(&directory), check),
-        None => Err("usage: crdgen [--check] DIRECTORY".to_owned()),
+        _ => Err(USAGE.to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,18 +29,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(directory: &Path, check: bool) -> Result<(), String> {
-    for (name, text) in generate::files().map_err(|e| e.to_string())? {
-        let path = directory.join(name);
-        let told = |e: std::io::Error| format!("`{}`: {e}", path.display());
-        if !check {
-            std::fs::write(&path, text).map_err(told)?;
-        } else if std::fs::read_to_string(&path).map_err(told)? != text {
-            let path = path.display();
-            return Err(format!(
-                "`{path}` is out of date; run crdgen without --check"
-            ));
-        }
+fn run(directory: &Path, page: &Path, check: bool) -> Result<(), String> {
+    let files = generate::files().map_err(|error| error.to_string())?;
+    let mut outputs: Vec<(PathBuf, String)> = files
+        .into_iter()
+        .map(|(name, text)| (directory.join(name), text))
+        .collect();
+    let reference = reference::page().map_err(|error| error.to_string())?;
+    outputs.push((page.to_owned(), reference));
+    outputs
+        .iter()
+        .try_for_each(|(path, text)| put(path, text, check))
+}
+
+fn put(path: &Path, text: &str, check: bool) -> Result<(), String> {
+    let shown = path.display();
+    let told = |error: std::io::Error| format!("`{shown}`: {error}");
+    if !check {
+        return std::fs::write(path, text).map_err(told);
     }
-    Ok(())
+    if std::fs::read_to_string(path).map_err(told)? == text {
+        Ok(())
+    } else {
+        Err(format!(
+            "`{shown}` is out of date; run crdgen without --check"
+        ))
+    }
 }

@@ -10,9 +10,9 @@ mod access_request;
 mod access_review;
 mod gateway;
 mod guardrail;
+mod schema;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
 
 pub use access_policy::{Attachments, McpAccessPolicy, McpAccessPolicySpec, McpAccessPolicyStatus};
 pub use access_request::{McpAccessRequest, McpAccessRequestSpec};
@@ -24,11 +24,11 @@ pub use guardrail::{McpGuardrail, McpGuardrailSpec, McpGuardrailStatus};
 #[must_use]
 pub fn definitions() -> [CustomResourceDefinition; 5] {
     [
-        McpAccessPolicy::crd(),
-        McpAccessRequest::crd(),
-        McpAccessReview::crd(),
-        McpGateway::crd(),
-        McpGuardrail::crd(),
+        schema::definition::<McpAccessPolicy>(),
+        schema::definition::<McpAccessRequest>(),
+        schema::definition::<McpAccessReview>(),
+        schema::definition::<McpGateway>(),
+        schema::definition::<McpGuardrail>(),
     ]
 }
 

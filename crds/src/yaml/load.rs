@@ -11,6 +11,7 @@ use sallyport_policy::source::consistency::{self, Disagreement};
 use sallyport_policy::source::{Named, Secrets, Sources};
 
 use super::files::{Input, texts};
+use super::json::as_yaml;
 use super::mistake::Mistake;
 use super::object::{Kind, Recognised, mistakes_of, name_of, recognise, spec_of};
 use super::place::{ObjectName, Place, Places};
@@ -45,7 +46,7 @@ pub fn load(inputs: &[Input]) -> Result<Loaded, Vec<Mistake>> {
     let mut loader = Loader::default();
     for text in texts {
         let file: Arc<str> = text.name.as_str().into();
-        let (documents, ended) = documents(&file, &text.text);
+        let (documents, ended) = documents(&file, &as_yaml(&text.text));
         for document in documents {
             loader.document(document);
         }

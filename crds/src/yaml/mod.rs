@@ -6,6 +6,7 @@
 
 mod check;
 mod files;
+mod json;
 mod load;
 mod mistake;
 mod near;

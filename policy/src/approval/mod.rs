@@ -18,3 +18,6 @@ pub use case::{Approved, Case, Closed, Closing, ConsumeRefusal, Outcome, Pending
 pub use person::{Names, Requester};
 pub use terms::{Claim, Misfit, RuleTerms, Scope, Terms, Window};
 pub use voice::{Approver, Assurance, Refusal, Verdict, Voice};
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,20 @@
 //! masked are reported, never values.
 
 mod detector;
+mod engine;
+mod field;
+mod literal;
+mod mark;
+mod message;
+mod place;
+mod preview;
 mod report;
+mod schema;
+mod session;
 mod settings;
+mod text;
+mod view;
+mod walk;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +29,17 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::json::{Document, Node};
+use crate::source::masking::MaskAction;
 
-pub use detector::{Detector, Example, Group, detectors_named, reference_table};
+use engine::Engine;
+use field::Rule;
+
+pub use detector::{
+    Definition, Detector, Example, Group, NotADetector, definitions, detectors_named,
+    reference_table,
+};
 pub use report::MaskReport;
-pub use settings::{Action, FieldRule, MaskError, MaskingSettings, Pattern};
+pub use settings::{FieldRule, MaskError, MaskingSettings, Pattern};
 
 /// The gateway's secret (law 19) that keys hashes and previews.
 #[derive(Clone)]
@@ -101,37 +120,83 @@ pub struct Preview {
 }
 
 /// The compiled masking of one gateway.
-pub struct Masker {}
+pub struct Masker {
+    engine: Engine,
+    /// The platform's detectors alone.
+    shown: Engine,
+    fields: Vec<Rule>,
+    key: MaskKey,
+}
 
 impl Masker {
     /// Shortest injected credential that can be masked wherever it occurs, in bytes.
     pub const SHORTEST_LITERAL: usize = 4;
 
     /// Compiles settings. `literals` are the values of injected credentials, masked always (law 25).
+    ///
+    /// # Errors
+    /// The author's mistakes in patterns and paths, and credentials too short to be masked.
     pub fn new(
         settings: &MaskingSettings,
         literals: &[Zeroizing<Vec<u8>>],
         key: &MaskKey,
     ) -> Result<Self, MaskError> {
-        todo!()
+        if let Some(short) = literals
+            .iter()
+            .find(|literal| literal.len() < Self::SHORTEST_LITERAL)
+        {
+            return Err(MaskError::ShortLiteral {
+                length: short.len(),
+                least: Self::SHORTEST_LITERAL,
+            });
+        }
+        let detectors = settings
+            .detectors
+            .iter()
+            .map(|(detector, action)| (*detector, *action));
+        let credentials = Group::Credentials.detectors();
+        let shown: std::collections::BTreeSet<_> = credentials
+            .chain(settings.platform.iter().copied())
+            .collect();
+        let shown = shown
+            .into_iter()
+            .map(|detector| (detector, MaskAction::Redact));
+        Ok(Self {
+            engine: Engine::new(detectors, &settings.patterns, literals)?,
+            shown: Engine::new(shown, &[], literals)?,
+            fields: settings
+                .fields
+                .iter()
+                .map(Rule::new)
+                .collect::<Result<_, _>>()?,
+            key: key.clone(),
+        })
     }
 
     /// Masks a message of the server. A batch is masked whole under one scope; split it where scopes differ.
     #[must_use]
     pub fn mask(&self, document: &Document, scope: &Scope<'_>) -> Masked {
-        todo!()
+        message::mask_message(self, document, scope)
     }
 
     /// Masks a text outside of any message: a line of the server's stderr, an error's text.
     #[must_use]
     pub fn mask_text<'t>(&self, text: &'t str) -> (Cow<'t, str>, MaskReport) {
-        todo!()
+        let mut report = MaskReport::default();
+        let masked = text::mask_text(
+            &self.engine,
+            &self.key,
+            text,
+            text::Surroundings::default(),
+            &mut report,
+        );
+        (masked, report)
     }
 
     /// What an approver may see of a value, by the platform's detectors alone (law 23).
     #[must_use]
     pub fn preview(&self, node: Node<'_>) -> Preview {
-        todo!()
+        preview::preview(&self.shown, &self.key, node)
     }
 }
 
@@ -141,3 +206,6 @@ impl fmt::Debug for Masker {
         f.write_str("Masker")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,51 +1,39 @@
-//! What a gateway, its policies and its guardrails ask to be masked, resolved and readable by the engine.
+//! What a gateway, its policies and its guardrails ask to be masked, gathered for the engine.
 //!
-//! These are plain values: everything that can be wrong with them is told by [`Masker::new`](super::Masker::new).
+//! Sections add up: a policy or guardrail never takes away what another masks, and where two ask for different
+//! actions the first in the order of [`MaskAction`] wins (law 26).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::detector::Detector;
-use super::detector::Group;
+use crate::source::masking::{MaskAction, Masking};
 
-/// The masking in force on one gateway: the gateway's own, its policies' and its guardrails' added together.
+use super::detector::{Detector, Group, NotADetector, detectors_named};
+
+/// How much `Partial` leaves where nobody says, in characters.
+const KEEP_LAST: u8 = 4;
+
+/// The masking in force on one gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaskingSettings {
-    /// Detectors that run on everything the server says.
-    pub detectors: BTreeSet<Detector>,
-    /// Detectors that guardrails ask for. They run too, and previews for approvers use no others beside the
-    /// credentials, or an author could hide arguments from the approver (law 23).
+    /// Detectors that run on everything the server says, and what happens to their hits.
+    pub detectors: BTreeMap<Detector, MaskAction>,
+    /// Detectors that guardrails ask for. Previews for approvers use no others beside the credentials, or an
+    /// author could hide arguments from the approver (law 23).
     pub platform: BTreeSet<Detector>,
-    /// Patterns of the user.
     pub patterns: Vec<Pattern>,
-    /// Field rules by tool.
     pub fields: Vec<FieldRule>,
-    /// What happens to a hit of a detector or pattern.
-    pub action: Action,
-    /// How much [`Action::Partial`] leaves of a hit of a detector or pattern, in characters.
-    pub keep_last: usize,
-}
-
-impl Default for MaskingSettings {
-    /// Credentials, redacted (law 25).
-    fn default() -> Self {
-        Self {
-            detectors: Group::Credentials.detectors().collect(),
-            platform: BTreeSet::new(),
-            patterns: Vec::new(),
-            fields: Vec::new(),
-            action: Action::Redact,
-            keep_last: 4,
-        }
-    }
 }
 
 /// A user's own pattern. The first capture group is the secret where there is one, else the whole match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// Stands in marks and reports: a letter, then at most 63 of letters, digits, `.`, `_`, `-`.
+    /// Stands in marks and reports: a letter or digit, then at most 62 of letters, digits, `.`, `_`, `-`.
     pub name: String,
     /// Linear-time syntax, without look-around and back-references.
     pub regex: String,
+    pub action: MaskAction,
+    /// How many characters `Partial` leaves at the end.
+    pub keep_last: u8,
 }
 
 /// Masks what a path names in the answers of a tool (law 26).
@@ -55,34 +43,91 @@ pub struct FieldRule {
     pub tool: String,
     /// A path whose root is `structuredContent`, and equally any text that parses as JSON.
     pub path: String,
-    pub action: Action,
-    /// How many characters [`Action::Partial`] leaves at the end.
-    pub keep_last: usize,
+    pub action: MaskAction,
+    /// How many characters `Partial` leaves at the end.
+    pub keep_last: u8,
 }
 
-/// What happens to what was found. Ordered by precedence where several match one value: the first wins (law 26).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// The member, element or span is taken out.
-    Drop,
-    /// A mark that names the kind takes its place.
-    Redact,
-    /// A mark with a keyed HMAC takes its place, so that equal values stay equal.
-    Hash,
-    /// Only the last characters stay.
-    Partial,
+impl Default for MaskingSettings {
+    /// Credentials, redacted (law 25).
+    fn default() -> Self {
+        let detectors = Group::Credentials.detectors();
+        Self {
+            detectors: detectors
+                .map(|detector| (detector, MaskAction::Redact))
+                .collect(),
+            platform: BTreeSet::new(),
+            patterns: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+}
+
+impl MaskingSettings {
+    /// Adds up the sections in force on one gateway. Only the gateway's own `detectors` can replace the default.
+    pub fn gather(
+        gateway: &Masking,
+        policies: &[&Masking],
+        guardrails: &[&Masking],
+    ) -> Result<Self, MaskError> {
+        let mut settings = Self::default();
+        if let Some(action) = gateway.action {
+            settings
+                .detectors
+                .values_mut()
+                .for_each(|own| *own = action);
+        }
+        if gateway.detectors.is_some() {
+            settings.detectors.clear();
+        }
+        for section in [gateway].iter().chain(policies).chain(guardrails) {
+            settings.add(section)?;
+        }
+        for word in guardrails
+            .iter()
+            .flat_map(|section| section.detectors.iter().flatten())
+        {
+            settings.platform.extend(detectors_named(word)?);
+        }
+        Ok(settings)
+    }
+
+    fn add(&mut self, section: &Masking) -> Result<(), MaskError> {
+        let action = section.action.unwrap_or(MaskAction::Redact);
+        for word in section.detectors.iter().flatten() {
+            for detector in detectors_named(word)? {
+                let strictest = self.detectors.entry(detector).or_insert(action);
+                *strictest = action.min(*strictest);
+            }
+        }
+        self.patterns
+            .extend(section.patterns.iter().map(|pattern| Pattern {
+                name: pattern.name.clone(),
+                regex: pattern.regex.clone(),
+                action: pattern.action.unwrap_or(action),
+                keep_last: pattern.keep_last.unwrap_or(KEEP_LAST),
+            }));
+        self.fields
+            .extend(section.fields.iter().map(|field| FieldRule {
+                tool: field.tool.clone(),
+                path: field.path.clone(),
+                action: field.action.unwrap_or(action),
+                keep_last: field.keep_last.unwrap_or(KEEP_LAST),
+            }));
+        Ok(())
+    }
 }
 
 /// Settings that cannot be put in force; the author's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MaskError {
+    #[error(transparent)]
+    Detector(#[from] NotADetector),
     #[error(
-        "`{0}` is not a name for a pattern; use a letter, then at most 63 letters, digits, `.`, `_` or `-`"
+        "`{0}` is not a name for a pattern; use a letter or digit, then at most 62 letters, digits, `.`, `_` or `-`"
     )]
     PatternName(String),
-    #[error("two masking patterns are named `{0}`; rename one")]
-    PatternTwice(String),
-    #[error("`{name}` takes the name of a detector; choose another name for the pattern")]
+    #[error("`{name}` is the name of a detector; choose another for the pattern")]
     PatternShadows { name: String },
     #[error(
         "the regular expression of masking pattern `{name}` cannot be used: {why}; look-around and back-references are not supported"
@@ -92,7 +137,7 @@ pub enum MaskError {
         "masking pattern `{name}` matches the empty text, so it would match everywhere; make it match at least one character"
     )]
     RegexEmpty { name: String },
-    #[error("the masking field for tool `{tool}` has a wrong path: {why}")]
+    #[error("the masking field for tool `{tool}` is wrong: {why}")]
     Path { tool: String, why: String },
     #[error(
         "an injected credential of {length} bytes is too short to be told from ordinary text; use at least {least}"

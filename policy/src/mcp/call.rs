@@ -8,6 +8,7 @@ use super::era::{META_CAPABILITIES, META_LOG_LEVEL};
 use super::message::{Id, Message};
 use super::method::{Direction, Judged, Method, Surface};
 use super::revision::Revision;
+use super::uri;
 use crate::json::{Kind, Node};
 
 /// A request or notification whose method is known, legal in its direction and revision, and well-formed.
@@ -202,6 +203,15 @@ impl<'d> Params<'d> {
             .ok_or(invalid(field, "a string"))
     }
 
+    /// A URI that means the same to policy and server.
+    fn uri(self) -> Result<Cow<'d, str>, CallError> {
+        let uri = self.text("uri")?;
+        match uri::ambiguity(&uri) {
+            Some(expected) => Err(invalid("uri", expected)),
+            None => Ok(uri),
+        }
+    }
+
     fn text_if(self, field: &'static str, wanted: bool) -> Result<Option<Cow<'d, str>>, CallError> {
         if !wanted || self.member(field).is_none() {
             return Ok(None);
@@ -258,9 +268,7 @@ fn target<'d>(method: &'static Method, params: Params<'d>) -> Result<Target<'d>,
             name: params.text("name")?,
             arguments: params.arguments()?,
         },
-        Judged::Resource => Target::Resource {
-            uri: params.text("uri")?,
-        },
+        Judged::Resource => Target::Resource { uri: params.uri()? },
         Judged::Completion => completion(params)?,
         Judged::Listen => listen(params)?,
         Judged::Task => Target::Task {
@@ -284,7 +292,7 @@ fn completion(params: Params<'_>) -> Result<Target<'_>, CallError> {
             arguments: None,
         }),
         "ref/resource" => Ok(Target::Resource {
-            uri: reference.text("uri")?,
+            uri: reference.uri()?,
         }),
         _ => Err(invalid("ref", "a `ref/prompt` or `ref/resource`")),
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::method::Surface;
 use super::revision::Revision;
 use super::twins;
+use super::uri;
 use crate::json::{Kind, Node, Splice};
 
 /// One entry of a list.
@@ -116,7 +117,8 @@ pub fn cap_caching(result: Node<'_>, caching: Caching) -> Option<Bytes> {
     applied(splice, result)
 }
 
-/// A `subscriptions/listen` request without the URIs and task ids that `keep` rejects. None: nothing to change.
+/// A `subscriptions/listen` request without the URIs and task ids that `keep` rejects, and without URIs
+/// that could not be read either. None: nothing to change.
 #[must_use]
 pub fn narrow_listen(
     message: Node<'_>,
@@ -126,7 +128,8 @@ pub fn narrow_listen(
     let mut splice = Splice::new();
     if let Some(uris) = filter.get("resourceSubscriptions") {
         splice.retain_elements(uris, |uri| {
-            uri.as_str().is_some_and(|uri| keep(Watched::Uri(&uri)))
+            uri.as_str()
+                .is_some_and(|uri| uri::ambiguity(&uri).is_none() && keep(Watched::Uri(&uri)))
         });
     }
     if let Some(ids) = filter.get("taskIds") {
@@ -165,12 +168,15 @@ fn array(result: Node<'_>, surface: Surface) -> Result<Node<'_>, ListError> {
         .ok_or(ListError::NoItems(surface.member()))
 }
 
-/// None for what cannot be named for certain.
+/// None for what cannot be named for certain, or could never be read.
 fn listed(node: Node<'_>, surface: Surface) -> Option<Listed<'_>> {
     if twins::in_item(node) {
         return None;
     }
     let name = node.get(surface.key())?.as_str()?;
+    if surface == Surface::Resources && uri::ambiguity(&name).is_some() {
+        return None;
+    }
     Some(Listed {
         surface,
         name,

@@ -18,6 +18,7 @@ pub mod result;
 pub mod revision;
 pub mod rewrite;
 mod twins;
+pub mod uri;
 
 pub use call::{Call, Target};
 pub use message::{Body, Id, Message};

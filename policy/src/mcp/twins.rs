@@ -17,8 +17,32 @@ pub(super) fn in_message(message: Node<'_>) -> Result<(), Fault> {
         for (member, known) in RESULT_LEVELS {
             nested(result, member, known)?;
         }
+        in_content(result)?;
     }
     nested(message, "error", ERROR)
+}
+
+/// Blocks and contents: their `uri` is what policy and masking of resources go by.
+fn in_content(result: Node<'_>) -> Result<(), Fault> {
+    let lists = ["content", "contents", "messages"];
+    let elements = lists
+        .into_iter()
+        .filter_map(|member| result.get(member))
+        .flat_map(one_or_more);
+    for element in elements {
+        level(element, BLOCK)?;
+        nested(element, "resource", BLOCK)?;
+        // A message of a prompt holds one block or several.
+        for block in element.get("content").into_iter().flat_map(one_or_more) {
+            level(block, BLOCK)?;
+            nested(block, "resource", BLOCK)?;
+        }
+    }
+    Ok(())
+}
+
+fn one_or_more(content: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    std::iter::once(content).chain(content.elements())
 }
 
 /// Whether an entry of a list has such a key.
@@ -202,6 +226,21 @@ const RESULT: &[&str] = &[
     "tasks",
     "tools",
     "ttlMs",
+];
+
+const BLOCK: &[&str] = &[
+    "_meta",
+    "annotations",
+    "blob",
+    "content",
+    "data",
+    "mimeType",
+    "name",
+    "resource",
+    "role",
+    "text",
+    "type",
+    "uri",
 ];
 
 const ITEM: &[&str] = &[

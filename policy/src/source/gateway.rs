@@ -224,10 +224,9 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
+// `header` and `env` are texts that may be empty, not options, because both are keys of the list and the API server gives
+// such keys a value.
 /// A credential of the server's own.
-///
-/// `header` and `env` are texts that may be empty, not options, because both are keys of the list and the API server
-/// gives such keys a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [

@@ -58,4 +58,11 @@ impl Event {
     pub fn name(&self) -> &str {
         self.event.as_deref().unwrap_or("message")
     }
+
+    /// Whether clients read JSON-RPC from it (trap 34). What carries data under another name must not be passed on
+    /// unread.
+    #[must_use]
+    pub fn is_message(&self) -> bool {
+        self.name() == "message" && self.data.as_ref().is_some_and(|data| !data.is_empty())
+    }
 }

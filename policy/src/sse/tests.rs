@@ -96,6 +96,25 @@ fn trap_33_ids_retry_and_priming_events_are_kept() {
 }
 
 #[test]
+fn trap_34_only_default_and_message_events_with_data_are_read_as_messages() {
+    for (stream, is_message) in [
+        ("data: {}\n\n", true),
+        ("event: message\ndata: {}\n\n", true),
+        ("event:\ndata: {}\n\n", true),
+        ("event: Message\ndata: {}\n\n", false),
+        ("event: endpoint\ndata: /m\n\n", false),
+        ("id: 1\ndata:\n\n", false),
+        ("id: 1\n\n", false),
+    ] {
+        let items = read(stream.as_bytes());
+        let [Item::Event(event)] = items.as_slice() else {
+            panic!("{stream:?}: {items:?}");
+        };
+        assert_eq!(event.is_message(), is_message, "{stream:?}");
+    }
+}
+
+#[test]
 fn trap_32_an_event_that_the_end_cuts_off_is_told_and_never_completed() {
     for (stream, cut) in [
         ("data: a\n\n", false),

@@ -13,6 +13,7 @@ use super::claim::ClaimPath;
 use super::fetch::Fetcher;
 use super::jwks::JwkSet;
 use super::keys::discovery_addresses;
+use super::local::LOCAL_ISSUER;
 
 /// Everything the identity room needs to know of a gateway.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +86,8 @@ pub const ANONYMOUS_ISSUER: &str = "anonymous";
 pub enum ConfigError {
     #[error("issuer `{0}` is listed twice; merge the two entries")]
     DuplicateIssuer(Issuer),
+    #[error("issuer `{0}` is a name of our own; use the one that stands in `iss` of the tokens")]
+    ReservedIssuer(Issuer),
     #[error("issuer `{0}` has no audience; set the gateway's `publicUrl`, or `audiences`")]
     NoAudience(Issuer),
     #[error("issuer `{0}` allows no algorithm; list at least one")]
@@ -162,6 +165,9 @@ impl IssuerConfig {
 
     fn of(listed: &source::TokenIssuer, urls: &[String]) -> Result<Self, ConfigError> {
         let issuer = Issuer::new(listed.issuer.as_str());
+        if [ANONYMOUS_ISSUER, LOCAL_ISSUER].contains(&issuer.as_str()) {
+            return Err(ConfigError::ReservedIssuer(issuer));
+        }
         let audiences = or_default(&listed.audiences, urls);
         let mut config = Self::new(issuer.clone(), audiences, JwksSource::of(listed)?);
         if !listed.algorithms.is_empty() {

@@ -119,6 +119,9 @@ impl Verifier {
         let Some(credential) = verified.credential() else {
             return self.still_guest(verified);
         };
+        if verified.expired(self.clock.now()) {
+            return Err(TokenError::Expired);
+        }
         let trusted = self.trusted(&verified.principal().issuer)?;
         trusted.judge_key(credential)?;
         let claims = &verified.principal().claims;

@@ -22,11 +22,40 @@ pub(in crate::mask) enum Beside {
 
 /// Literals that lead to a name worth reading.
 pub(super) const WORDS: &[&str] = &[
-    "passw", "passphrase", "pwd", "secret", "token", "apikey", "api_key", "api-key", "api key", "accesskey",
-    "access_key", "access-key", "authkey", "auth_key", "credential", "authorization", "privatekey", "private_key",
-    "signingkey", "signing_key", "encryptionkey", "encryption_key", "sessionid", "session_id", "cookie",
+    "passw",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "api key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "authkey",
+    "auth_key",
+    "credential",
+    "authorization",
+    "privatekey",
+    "private_key",
+    "signingkey",
+    "signing_key",
+    "encryptionkey",
+    "encryption_key",
+    "sessionid",
+    "session_id",
+    "cookie",
 ];
-pub(super) const SECURITY_CODE_WORDS: &[&str] = &["cvv", "cvc", "cvn", "security code", "securitycode", "security_code"];
+pub(super) const SECURITY_CODE_WORDS: &[&str] = &[
+    "cvv",
+    "cvc",
+    "cvn",
+    "security code",
+    "securitycode",
+    "security_code",
+];
 
 /// Longest name that is read, and how much of a value is judged, in bytes: both bound the work a text can cause.
 const NAME: usize = 64;
@@ -34,12 +63,21 @@ const JUDGED: usize = 256;
 
 /// Last words that turn a sensitive name into a harmless one: `token_type`, `secret_name`.
 const HARMLESS_ENDS: &[&str] = &[
-    "name", "id", "ref", "type", "count", "length", "size", "limit", "url", "uri", "path", "file", "expiry", "expires",
-    "at", "in", "policy", "enabled", "required", "label", "hint", "field", "version", "usage", "index", "arn",
-    "endpoint", "prompt", "tokens",
+    "name", "id", "ref", "type", "count", "length", "size", "limit", "url", "uri", "path", "file",
+    "expiry", "expires", "at", "in", "policy", "enabled", "required", "label", "hint", "field",
+    "version", "usage", "index", "arn", "endpoint", "prompt", "tokens",
 ];
 /// Words before `token` that make it a bookmark, not a credential.
-const BOOKMARKS: &[&str] = &["page", "continuation", "next", "sync", "cancellation", "progress", "max", "stop"];
+const BOOKMARKS: &[&str] = &[
+    "page",
+    "continuation",
+    "next",
+    "sync",
+    "cancellation",
+    "progress",
+    "max",
+    "stop",
+];
 
 /// What the name of a member, variable or column says about its value.
 pub(in crate::mask) fn meaning_of(name: &str) -> Option<Beside> {
@@ -53,7 +91,11 @@ pub(in crate::mask) fn meaning_of(name: &str) -> Option<Beside> {
     if joined.contains("secretaccesskey") || joined.contains("awssecretkey") {
         return Some(Beside::AwsSecretKey);
     }
-    if ["cvv", "cvv2", "cvc", "cvc2", "cvn"].iter().any(|code| has(code)) || joined.contains("securitycode") {
+    if ["cvv", "cvv2", "cvc", "cvc2", "cvn"]
+        .iter()
+        .any(|code| has(code))
+        || joined.contains("securitycode")
+    {
         return Some(Beside::CardSecurityCode);
     }
     if joined.ends_with("sessionid") {
@@ -62,14 +104,26 @@ pub(in crate::mask) fn meaning_of(name: &str) -> Option<Beside> {
     if HARMLESS_ENDS.contains(&last) {
         return None;
     }
-    if ["password", "passwd", "passphrase", "passwort"].iter().any(|word| joined.contains(word)) || has("pwd") {
+    if ["password", "passwd", "passphrase", "passwort"]
+        .iter()
+        .any(|word| joined.contains(word))
+        || has("pwd")
+    {
         return Some(Beside::Password);
     }
     let bookmark = words.iter().any(|word| BOOKMARKS.contains(&word.as_str()));
-    let machine = ["secret", "credential", "apikey", "accesskey", "authkey", "privatekey", "signingkey"]
-        .iter()
-        .chain(&["encryptionkey", "authorization", "cookie"])
-        .any(|word| joined.contains(word));
+    let machine = [
+        "secret",
+        "credential",
+        "apikey",
+        "accesskey",
+        "authkey",
+        "privatekey",
+        "signingkey",
+    ]
+    .iter()
+    .chain(&["encryptionkey", "authorization", "cookie"])
+    .any(|word| joined.contains(word));
     (machine || joined.contains("token") && !bookmark).then_some(Beside::Secret)
 }
 
@@ -100,28 +154,52 @@ pub(in crate::mask) fn is_secret(beside: Beside, value: &str) -> bool {
         return false;
     }
     let length = judged.chars().count();
-    let plain = judged.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '-');
+    let plain = judged
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c == '_' || c == '-');
     match beside {
         Beside::Password => length >= 4 && !is_word(&judged),
         Beside::Secret => length >= 8 && !plain && classes(&judged) >= 2 && entropy(&judged) >= 2.8,
         Beside::AwsSecretKey => length >= 30 && entropy(&judged) >= 3.0,
-        Beside::CardSecurityCode => (3..=4).contains(&length) && judged.bytes().all(|b| b.is_ascii_digit()),
+        Beside::CardSecurityCode => {
+            (3..=4).contains(&length) && judged.bytes().all(|b| b.is_ascii_digit())
+        }
     }
 }
 
 /// Words that documentation and schemas write where a password would stand, not passwords.
 fn is_word(value: &str) -> bool {
     const WORDS: &[&str] = &[
-        "string", "password", "required", "optional", "null", "none", "true", "false", "undefined", "hidden",
-        "changed", "incorrect", "invalid", "wrong", "missing", "expired", "reset", "text", "authentication",
+        "string",
+        "password",
+        "required",
+        "optional",
+        "null",
+        "none",
+        "true",
+        "false",
+        "undefined",
+        "hidden",
+        "changed",
+        "incorrect",
+        "invalid",
+        "wrong",
+        "missing",
+        "expired",
+        "reset",
+        "text",
+        "authentication",
     ];
     WORDS.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// `${VAR}`, `{{ var }}`, `<your-key>`, `***`, and our own marks.
+/// `${VAR}`, `{{ var }}`, `<your-key>`, `***`.
 fn is_placeholder(value: &str) -> bool {
-    let opens = ["${", "$(", "{{", "<", "[redacted:", "[hash:"];
-    opens.iter().any(|open| value.starts_with(open)) || value.chars().all(|c| matches!(c, '*' | '.' | 'x' | 'X' | '-' | '•'))
+    let opens = ["${", "$(", "{{", "<"];
+    opens.iter().any(|open| value.starts_with(open))
+        || value
+            .chars()
+            .all(|c| matches!(c, '*' | '.' | 'x' | 'X' | '-' | '•'))
 }
 
 /// How many of lower case, upper case, digits and others occur.
@@ -132,7 +210,10 @@ fn classes(value: &str) -> usize {
         |c| c.is_ascii_digit(),
         |c| !c.is_alphanumeric(),
     ];
-    kinds.iter().filter(|kind| value.chars().any(**kind)).count()
+    kinds
+        .iter()
+        .filter(|kind| value.chars().any(**kind))
+        .count()
 }
 
 /// Shannon entropy in bits a byte.
@@ -152,21 +233,35 @@ fn entropy(value: &str) -> f64 {
 }
 
 /// In running text: reads the whole name round the lead, then what separates, then the value.
-pub(super) fn value_beside(text: &str, lead: &Range<usize>, wanted: fn(Beside) -> bool) -> Option<Range<usize>> {
+pub(super) fn value_beside(
+    text: &str,
+    lead: &Range<usize>,
+    wanted: fn(Beside) -> bool,
+) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let in_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let begin = run_back(bytes, lead.start, NAME, in_word);
-    let end = run(bytes.get(..bytes.len().min(lead.end + NAME))?, lead.end, in_word);
+    let end = run(
+        bytes.get(..bytes.len().min(lead.end + NAME))?,
+        lead.end,
+        in_word,
+    );
     let name = text.get(begin..end)?;
     let beside = meaning_of(name)?;
-    let flag = name.starts_with("--") || (name.starts_with('-') && before(bytes, begin) != Some(b'-'));
+    let flag =
+        name.starts_with("--") || (name.starts_with('-') && before(bytes, begin) != Some(b'-'));
     let from = after_separator(bytes, end, flag)?;
     // Judged on its first bytes, so that names repeated without end cost linear time; then taken whole.
-    let near = bytes.get(..bytes.len().min(from + JUDGED)).unwrap_or_default();
+    let near = bytes
+        .get(..bytes.len().min(from + JUDGED))
+        .unwrap_or_default();
     let found = text.get(floor(text, value_at(near, from)?))?;
     // Prose says `the password is wrong`; only what no word of prose looks like counts there.
-    let secret = is_secret(beside, found) && (beside != Beside::Password || classes(found) >= 2 || quoted(bytes, from));
-    (wanted(beside) && secret).then(|| value_at(bytes, from)).flatten()
+    let secret = is_secret(beside, found)
+        && (beside != Beside::Password || classes(found) >= 2 || quoted(bytes, from));
+    (wanted(beside) && secret)
+        .then(|| value_at(bytes, from))
+        .flatten()
 }
 
 /// Where the value begins after `: `, `=`, ` => `, `">`, ` is `, or after a blank where the name is a flag.
@@ -180,7 +275,9 @@ fn after_separator(bytes: &[u8], end: usize, flag: bool) -> Option<usize> {
         return Some(run(bytes, signs, blank).min(signs + 8));
     }
     let rest = bytes.get(at..)?;
-    let word = [&b"is "[..], b"was ", b"are "].into_iter().find(|word| rest.starts_with(word));
+    let word = [&b"is "[..], b"was ", b"are "]
+        .into_iter()
+        .find(|word| rest.starts_with(word));
     match word {
         Some(word) if at > closed => Some(at + word.len()),
         Some(_) | None if flag && at > closed => Some(at),
@@ -191,11 +288,16 @@ fn after_separator(bytes: &[u8], end: usize, flag: bool) -> Option<usize> {
 /// The value itself: to the closing quote where one opens it, else to a blank or a delimiter.
 fn value_at(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     let escaped = usize::from(bytes.get(from) == Some(&b'\\'));
-    let opening = bytes.get(from + escaped).copied().filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    let opening = bytes
+        .get(from + escaped)
+        .copied()
+        .filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
     let range = match opening {
         Some(mark) => {
             let start = from + escaped + 1;
-            start..run(bytes, start, |byte| byte != mark && byte != b'\n' && (escaped == 0 || byte != b'\\'))
+            start..run(bytes, start, |byte| {
+                byte != mark && byte != b'\n' && (escaped == 0 || byte != b'\\')
+            })
         }
         None => {
             let ends = |byte: u8| byte.is_ascii_whitespace() || b",;&\"'`<>()}]\\".contains(&byte);
@@ -203,16 +305,26 @@ fn value_at(bytes: &[u8], from: usize) -> Option<Range<usize>> {
         }
     };
     // A sentence's end is not the password's.
-    let trimmed = run_back(bytes, range.end, 2, |byte| matches!(byte, b'.' | b'!' | b'?'));
-    let end = if opening.is_none() { trimmed } else { range.end };
+    let trimmed = run_back(bytes, range.end, 1, |byte| byte == b'.');
+    let end = if opening.is_none() {
+        trimmed
+    } else {
+        range.end
+    };
     (range.start < end).then_some(range.start..end)
 }
 
 /// The cut after [`JUDGED`] bytes may fall into a character; the range ends before it then.
 fn floor(text: &str, range: Range<usize>) -> Range<usize> {
-    range.start..(range.start..=range.end).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(range.start)
+    range.start
+        ..(range.start..=range.end)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(range.start)
 }
 
 fn quoted(bytes: &[u8], from: usize) -> bool {
-    bytes.get(from).is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'\\'))
+    bytes
+        .get(from)
+        .is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'\\'))
 }

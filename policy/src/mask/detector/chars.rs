@@ -27,13 +27,18 @@ impl Body {
         match self {
             Self::Alnum => byte.is_ascii_alphanumeric(),
             Self::AlnumDash => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
-            Self::AlnumDashDot => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
+            Self::AlnumDashDot => {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+            }
             Self::Base64 => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='),
             Self::Base64Percent => {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'%' | b'-' | b'_')
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'+' | b'/' | b'=' | b'%' | b'-' | b'_')
             }
             Self::Hex => byte.is_ascii_hexdigit(),
-            Self::Path => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/' | b'@' | b'.'),
+            Self::Path => {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/' | b'@' | b'.')
+            }
             Self::UpperDigit => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
         }
     }
@@ -51,7 +56,12 @@ pub(in crate::mask) fn run(text: &[u8], from: usize, has: impl Fn(u8) -> bool) -
 }
 
 /// Where the run of bytes that `has` accepts and that ends before `to` begins; at most `most` bytes back.
-pub(in crate::mask) fn run_back(text: &[u8], to: usize, most: usize, has: impl Fn(u8) -> bool) -> usize {
+pub(in crate::mask) fn run_back(
+    text: &[u8],
+    to: usize,
+    most: usize,
+    has: impl Fn(u8) -> bool,
+) -> usize {
     let length = text
         .get(..to)
         .unwrap_or_default()
@@ -69,7 +79,8 @@ pub(in crate::mask) fn before(text: &[u8], at: usize) -> Option<u8> {
 
 /// No letter, digit or underscore stands right before.
 pub(in crate::mask) fn begins_word(text: &[u8], at: usize) -> bool {
-    before(text, at).is_none_or(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80))
+    before(text, at)
+        .is_none_or(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80))
 }
 
 /// No letter, digit or underscore stands right behind.

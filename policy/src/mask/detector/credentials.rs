@@ -2,7 +2,8 @@
 
 use super::beside::{Beside, WORDS, value_beside};
 use super::structure::{
-    authorization, azure_key, azure_signature, connection_string, jwt, private_key, putty_key, telegram, terraform,
+    authorization, azure_key, azure_signature, connection_string, jwt, private_key, putty_key,
+    telegram, terraform,
 };
 use super::{Definition, Detector, Example, Find};
 
@@ -20,7 +21,11 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "YWRhOmxvdmVsYWNl",
             },
         ],
-        counter_examples: &["the bearer of this letter", "basic authentication", "Bearer token-required"],
+        counter_examples: &[
+            "the bearer of this letter",
+            "basic authentication",
+            "Bearer token-required",
+        ],
         find: Find::Words {
             words: &["bearer ", "basic "],
             check: authorization,
@@ -33,9 +38,17 @@ pub(super) const TABLE: &[Definition] = &[
             text: "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         }],
-        counter_examples: &["set aws_secret_access_key in the environment", "SecretAccessKey: <yours>"],
+        counter_examples: &[
+            "set aws_secret_access_key in the environment",
+            "SecretAccessKey: <yours>",
+        ],
         find: Find::Words {
-            words: &["secret_access_key", "secretaccesskey", "secret-access-key", "aws_secret_key"],
+            words: &[
+                "secret_access_key",
+                "secretaccesskey",
+                "secret-access-key",
+                "aws_secret_key",
+            ],
             check: |text, lead| value_beside(text, &lead, |beside| beside == Beside::AwsSecretKey),
         },
     },
@@ -96,7 +109,11 @@ pub(super) const TABLE: &[Definition] = &[
             text: "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.EXAMPLEexample0 end",
             secret: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.EXAMPLEexample0",
         }],
-        counter_examples: &["eyJhbGciOiJIUzI1NiJ9", "eyJ.a.b", "eyJ0ZXN0IjoxfQ.eyJhIjoxfQ.x"],
+        counter_examples: &[
+            "eyJhbGciOiJIUzI1NiJ9",
+            "eyJ.a.b",
+            "eyJ0ZXN0IjoxfQ.eyJhIjoxfQ.x",
+        ],
         find: Find::Words {
             words: &["eyJ"],
             check: jwt,
@@ -131,7 +148,9 @@ pub(super) const TABLE: &[Definition] = &[
         find: Find::Words {
             words: WORDS,
             check: |text, lead| {
-                value_beside(text, &lead, |beside| matches!(beside, Beside::Password | Beside::Secret))
+                value_beside(text, &lead, |beside| {
+                    matches!(beside, Beside::Password | Beside::Secret)
+                })
             },
         },
     },

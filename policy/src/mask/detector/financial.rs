@@ -22,7 +22,10 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
             },
         ],
-        counter_examples: &["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5"],
+        counter_examples: &[
+            "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5",
+        ],
         find: Find::Shape {
             shape: "bc1[02-9ac-hj-np-z]{25,71}|[13][1-9A-HJ-NP-Za-km-z]{25,34}",
             check: bitcoin,
@@ -38,7 +41,9 @@ pub(super) const TABLE: &[Definition] = &[
         counter_examples: &["cvv: 12345", "the cvc is printed on the back"],
         find: Find::Words {
             words: SECURITY_CODE_WORDS,
-            check: |text, lead| value_beside(text, &lead, |beside| beside == Beside::CardSecurityCode),
+            check: |text, lead| {
+                value_beside(text, &lead, |beside| beside == Beside::CardSecurityCode)
+            },
         },
     },
     Definition {
@@ -71,7 +76,12 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "4111-1111-1111-1111",
             },
         ],
-        counter_examples: &["4111 1111 1111 1112", "1234567890123456", "0000 0000 0000 0000", "94111111111111111119"],
+        counter_examples: &[
+            "4111 1111 1111 1112",
+            "1234567890123456",
+            "0000 0000 0000 0000",
+            "94111111111111111119",
+        ],
         find: Find::Shape {
             shape: "[0-9](?:[ .-]?[0-9]){11,}",
             check: card,
@@ -90,7 +100,11 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "DE89370400440532013000",
             },
         ],
-        counter_examples: &["GB83 WEST 1234 5698 7654 32", "DE89 3704 0044", "XX89370400440532013000"],
+        counter_examples: &[
+            "GB83 WEST 1234 5698 7654 32",
+            "DE89 3704 0044",
+            "XX89370400440532013000",
+        ],
         find: Find::Shape {
             shape: "[A-Za-z]{2}[0-9]{2} ?[A-Za-z0-9]{4}",
             check: iban,
@@ -109,7 +123,12 @@ fn card(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     for (place, first) in groups.iter().enumerate() {
         let mut digits: Vec<u32> = Vec::with_capacity(20);
         for group in groups.iter().skip(place) {
-            digits.extend(bytes.get(group.clone())?.iter().map(|byte| u32::from(byte.wrapping_sub(b'0'))));
+            digits.extend(
+                bytes
+                    .get(group.clone())?
+                    .iter()
+                    .map(|byte| u32::from(byte.wrapping_sub(b'0'))),
+            );
             if digits.len() > 19 {
                 break;
             }
@@ -136,7 +155,12 @@ fn groups_of(bytes: &[u8], lead: &Range<usize>) -> Vec<Range<usize>> {
 
 /// Lengths and leading digits that issuers use (ISO/IEC 7812 ranges of the large networks), and the Luhn sum.
 fn is_card(digits: &[u32]) -> bool {
-    let lead = |count: usize| digits.iter().take(count).fold(0, |number, digit| number * 10 + digit);
+    let lead = |count: usize| {
+        digits
+            .iter()
+            .take(count)
+            .fold(0, |number, digit| number * 10 + digit)
+    };
     let length = digits.len();
     let known = match length {
         13 | 19 => lead(1) == 4 || lead(1) == 6,
@@ -153,28 +177,103 @@ fn track(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let start = lead.start;
     let first = bytes.get(lead.end - 1) == Some(&b'^');
-    let sentinel = if first { start.checked_sub(2)? } else { start.checked_sub(1)? };
+    let sentinel = if first {
+        start.checked_sub(2)?
+    } else {
+        start.checked_sub(1)?
+    };
     let opened = match bytes.get(sentinel..start)? {
         b"%B" | b"%b" => first,
         b";" => !first,
         _ => false,
     };
     let window = bytes.get(..bytes.len().min(lead.end + 96))?;
-    let end = run(window, lead.end, |byte| byte != b'?' && (0x20..0x7f).contains(&byte));
+    let end = run(window, lead.end, |byte| {
+        byte != b'?' && (0x20..0x7f).contains(&byte)
+    });
     (opened && window.get(end) == Some(&b'?')).then_some(sentinel..end + 1)
 }
 
 /// Length by country (the IBAN registry).
 const IBAN_LENGTHS: &[(&str, usize)] = &[
-    ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16), ("BG", 22), ("BH", 22),
-    ("BR", 29), ("BY", 28), ("CH", 21), ("CR", 22), ("CY", 28), ("CZ", 24), ("DE", 22), ("DK", 18), ("DO", 28),
-    ("EE", 20), ("EG", 29), ("ES", 24), ("FI", 18), ("FO", 18), ("FR", 27), ("GB", 22), ("GE", 22), ("GI", 23),
-    ("GL", 18), ("GR", 27), ("GT", 28), ("HR", 21), ("HU", 28), ("IE", 22), ("IL", 23), ("IQ", 23), ("IS", 26),
-    ("IT", 27), ("JO", 30), ("KW", 30), ("KZ", 20), ("LB", 28), ("LC", 32), ("LI", 21), ("LT", 20), ("LU", 20),
-    ("LV", 21), ("LY", 25), ("MC", 27), ("MD", 24), ("ME", 22), ("MK", 19), ("MR", 27), ("MT", 31), ("MU", 30),
-    ("NL", 18), ("NO", 15), ("PK", 24), ("PL", 28), ("PS", 29), ("PT", 25), ("QA", 29), ("RO", 24), ("RS", 22),
-    ("SA", 24), ("SC", 31), ("SE", 24), ("SI", 19), ("SK", 24), ("SM", 27), ("ST", 25), ("SV", 28), ("TL", 23),
-    ("TN", 24), ("TR", 26), ("UA", 29), ("VA", 22), ("VG", 24), ("XK", 20),
+    ("AD", 24),
+    ("AE", 23),
+    ("AL", 28),
+    ("AT", 20),
+    ("AZ", 28),
+    ("BA", 20),
+    ("BE", 16),
+    ("BG", 22),
+    ("BH", 22),
+    ("BR", 29),
+    ("BY", 28),
+    ("CH", 21),
+    ("CR", 22),
+    ("CY", 28),
+    ("CZ", 24),
+    ("DE", 22),
+    ("DK", 18),
+    ("DO", 28),
+    ("EE", 20),
+    ("EG", 29),
+    ("ES", 24),
+    ("FI", 18),
+    ("FO", 18),
+    ("FR", 27),
+    ("GB", 22),
+    ("GE", 22),
+    ("GI", 23),
+    ("GL", 18),
+    ("GR", 27),
+    ("GT", 28),
+    ("HR", 21),
+    ("HU", 28),
+    ("IE", 22),
+    ("IL", 23),
+    ("IQ", 23),
+    ("IS", 26),
+    ("IT", 27),
+    ("JO", 30),
+    ("KW", 30),
+    ("KZ", 20),
+    ("LB", 28),
+    ("LC", 32),
+    ("LI", 21),
+    ("LT", 20),
+    ("LU", 20),
+    ("LV", 21),
+    ("LY", 25),
+    ("MC", 27),
+    ("MD", 24),
+    ("ME", 22),
+    ("MK", 19),
+    ("MR", 27),
+    ("MT", 31),
+    ("MU", 30),
+    ("NL", 18),
+    ("NO", 15),
+    ("PK", 24),
+    ("PL", 28),
+    ("PS", 29),
+    ("PT", 25),
+    ("QA", 29),
+    ("RO", 24),
+    ("RS", 22),
+    ("SA", 24),
+    ("SC", 31),
+    ("SE", 24),
+    ("SI", 19),
+    ("SK", 24),
+    ("SM", 27),
+    ("ST", 25),
+    ("SV", 28),
+    ("TL", 23),
+    ("TN", 24),
+    ("TR", 26),
+    ("UA", 29),
+    ("VA", 22),
+    ("VG", 24),
+    ("XK", 20),
 ];
 
 fn iban(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
@@ -192,7 +291,8 @@ fn iban(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
         }
         at += 1;
     }
-    (begins_word(bytes, lead.start) && ends_word(bytes, at) && mod_97(&taken) == 1).then_some(lead.start..at)
+    (begins_word(bytes, lead.start) && ends_word(bytes, at) && mod_97(&taken) == 1)
+        .then_some(lead.start..at)
 }
 
 /// ISO 13616: the first four characters go to the end, letters count from ten.
@@ -208,7 +308,11 @@ fn bitcoin(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let start = run_back(bytes, lead.start, 1, |byte| byte.is_ascii_alphanumeric());
     let address = text.get(lead.clone())?;
-    let valid = if address.starts_with("bc1") { bech32(address) } else { base58_check(address) };
+    let valid = if address.starts_with("bc1") {
+        bech32(address)
+    } else {
+        base58_check(address)
+    };
     (start == lead.start && ends_word(bytes, lead.end) && valid).then_some(lead)
 }
 
@@ -231,13 +335,21 @@ fn base58_check(address: &str) -> bool {
         }
     }
     let (payload, sum) = number.split_at(21);
-    digest(&SHA256, digest(&SHA256, payload).as_ref()).as_ref().starts_with(sum)
+    digest(&SHA256, digest(&SHA256, payload).as_ref())
+        .as_ref()
+        .starts_with(sum)
 }
 
 /// BIP 173 and BIP 350.
 fn bech32(address: &str) -> bool {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-    const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+    const GENERATOR: [u32; 5] = [
+        0x3b6a_57b2,
+        0x2650_8e6d,
+        0x1ea1_19fa,
+        0x3d42_33dd,
+        0x2a14_62b3,
+    ];
     let step = |sum: u32, value: u32| {
         let top = sum >> 25;
         let shifted = (sum & 0x01ff_ffff) << 5 ^ value;

@@ -4,12 +4,22 @@
 //! a run of digits) and a *check* that looks at what stands round it. Checks are plain functions over text:
 //! linear, without state, and never given anything but the decoded text.
 
-// families follow
+mod chars;
+mod credentials;
+mod financial;
+mod personal;
+mod structure;
+mod tokens;
 
+pub(super) mod beside;
 
 use std::fmt;
+use std::ops::Range;
 
 use std::str::FromStr;
+
+use chars::begins_word;
+pub(super) use chars::{Body, run};
 
 /// A family of detectors that can be asked for by one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,11 +133,94 @@ pub struct Definition {
     pub examples: &'static [Example],
     /// Texts that look alike and are left alone.
     pub counter_examples: &'static [&'static str],
+    pub(super) find: Find,
+}
 
+/// How a detector finds: what leads to a place worth a look, and the look.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Find {
+    /// Prefix and body.
+    Tokens(&'static [Token]),
+    /// Literals in any case; the check sees where one stands.
+    Words {
+        words: &'static [&'static str],
+        check: Check,
+    },
+    /// A regular expression; the check sees what it matched.
+    Shape { shape: &'static str, check: Check },
+}
+
+/// A credential with a prefix of its own. Its whole body is masked, however long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token {
+    pub(super) prefix: &'static str,
+    pub(super) body: Body,
+    /// Fewest bytes of body.
+    pub(super) least: usize,
+    /// Whether no letter or digit may stand before the prefix.
+    pub(super) bounded: bool,
+}
+
+/// Looks round a lead and tells what is to be masked. Pure and linear in what it masks.
+pub(super) type Check = fn(&str, Range<usize>) -> Option<Range<usize>>;
+
+impl Token {
+    /// The token whose prefix may stand at `lead`.
+    pub(super) fn at(&self, text: &str, lead: &Range<usize>) -> Option<Range<usize>> {
+        let bytes = text.as_bytes();
+        let begins = !self.bounded || begins_word(bytes, lead.start);
+        let end = run(bytes, lead.end, |byte| self.body.has(byte));
+        let spelled = bytes.get(lead.clone())? == self.prefix.as_bytes();
+        (begins && spelled && end - lead.end >= self.least).then_some(lead.start..end)
+    }
+}
+
+/// Every detector, in the order of [`Detector::ALL`].
+#[must_use]
+pub fn definitions() -> Vec<&'static Definition> {
+    let mut all: Vec<&Definition> = [
+        tokens::TABLE,
+        credentials::TABLE,
+        financial::TABLE,
+        personal::TABLE,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    all.sort_by_key(|definition| definition.detector);
+    all
 }
 
 /// Every detector with its group, description and examples as a Markdown table, for the docs.
 #[must_use]
 pub fn reference_table() -> String {
-    todo!()
+    let mut table = "| Detector | Group | Finds | Masked, for example | Left alone, for example |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for definition in definitions() {
+        let secrets: Vec<String> = definition
+            .examples
+            .iter()
+            .map(|example| code(example.secret))
+            .collect();
+        let others: Vec<String> = definition
+            .counter_examples
+            .iter()
+            .map(|text| code(text))
+            .collect();
+        let row = [
+            code(definition.detector.name()),
+            definition.detector.group().name().to_owned(),
+            definition.description.to_owned(),
+            secrets.join(", "),
+            others.join(", "),
+        ];
+        table.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    table
 }
+
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('\n', "\\n").replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,12 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "ada@mail.example.co.uk",
             },
         ],
-        counter_examples: &["@types/node@20.1.0", "git@github.com:org/repo", "redacted@example.invalid", "a @ b.com"],
+        counter_examples: &[
+            "@types/node@20.1.0",
+            "git@github.com:org/repo",
+            "redacted@example.invalid",
+            "a @ b.com",
+        ],
         find: Find::Words {
             words: &["@"],
             check: email,
@@ -65,7 +70,15 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "2001:db8::1",
             },
         ],
-        counter_examples: &["127.0.0.1", "0.0.0.0", "version 1.2.3.4.5", "300.1.1.1", "12:30:45", "std::a::b", "::1"],
+        counter_examples: &[
+            "127.0.0.1",
+            "0.0.0.0",
+            "version 1.2.3.4.5",
+            "300.1.1.1",
+            "12:30:45",
+            "std::a::b",
+            "::1",
+        ],
         find: Find::Shape {
             shape: "[0-9]{1,3}(?:[.][0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}:(?:[0-9A-Fa-f]{0,4}:){1,7}",
             check: ip,
@@ -78,7 +91,11 @@ pub(super) const TABLE: &[Definition] = &[
             text: "ether 02:42:ac:11:00:02 up",
             secret: "02:42:ac:11:00:02",
         }],
-        counter_examples: &["02:42:ac:11:00", "00:00:00:00:00:00", "02:42:ac:11:00:02:33"],
+        counter_examples: &[
+            "02:42:ac:11:00",
+            "00:00:00:00:00:00",
+            "02:42:ac:11:00:02:33",
+        ],
         find: Find::Shape {
             shape: "[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}",
             check: mac,
@@ -123,7 +140,14 @@ pub(super) const TABLE: &[Definition] = &[
             text: "SSN 123-45-6789",
             secret: "123-45-6789",
         }],
-        counter_examples: &["000-45-6789", "666-45-6789", "900-45-6789", "123-00-6789", "123-45-0000", "123456789"],
+        counter_examples: &[
+            "000-45-6789",
+            "666-45-6789",
+            "900-45-6789",
+            "123-00-6789",
+            "123-45-0000",
+            "123456789",
+        ],
         find: Find::Shape {
             shape: "[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}",
             check: social_security,
@@ -136,23 +160,33 @@ fn email(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let start = run_back(bytes, lead.start, 64, |byte| {
         byte.is_ascii_alphanumeric() || byte >= 0x80 || b"._%+-!#$&*=^~".contains(&byte)
     });
-    let start = (start..lead.start).find(|at| text.is_char_boundary(*at) && bytes.get(*at) != Some(&b'.'))?;
-    let window = bytes.get(..bytes.len().min(lead.end + 255)).unwrap_or_default();
-    let end = run(window, lead.end, |byte| byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-'));
+    let start = (start..lead.start)
+        .find(|at| text.is_char_boundary(*at) && bytes.get(*at) != Some(&b'.'))?;
+    let window = bytes
+        .get(..bytes.len().min(lead.end + 255))
+        .unwrap_or_default();
+    let end = run(window, lead.end, |byte| {
+        byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-')
+    });
     let end = run_back(bytes, end, 255, |byte| matches!(byte, b'.' | b'-'));
-    let end = (lead.end..=end).rev().find(|at| text.is_char_boundary(*at))?;
+    let end = (lead.end..=end)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))?;
     let domain = text.get(lead.end..end)?;
     let (_, top) = domain.rsplit_once('.')?;
     let local = text.get(start..lead.start)?;
     // `invalid` is reserved for names that never exist (RFC 2606), our own substitutes among them.
-    let meant = top.chars().count() >= 2 && !top.chars().any(|c| c.is_ascii_digit()) && top != "invalid";
+    let meant =
+        top.chars().count() >= 2 && !top.chars().any(|c| c.is_ascii_digit()) && top != "invalid";
     (meant && local != "git" && !domain.contains("..")).then_some(start..end)
 }
 
 fn ip(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let six = bytes.get(lead.clone())?.contains(&b':');
-    let of_address = |byte: u8| byte.is_ascii_digit() || byte == b'.' || six && (byte.is_ascii_hexdigit() || byte == b':');
+    let of_address = |byte: u8| {
+        byte.is_ascii_digit() || byte == b'.' || six && (byte.is_ascii_hexdigit() || byte == b':')
+    };
     let start = run_back(bytes, lead.start, 40, of_address);
     let window = bytes.get(..bytes.len().min(lead.start + 64))?;
     let end = run(window, lead.start, of_address);
@@ -161,7 +195,11 @@ fn ip(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
         false => text.get(start..end)?.parse::<Ipv4Addr>().ok()?.into(),
         true => text.get(start..end)?.parse::<Ipv6Addr>().ok()?.into(),
     };
-    let groups = text.get(start..end)?.split(':').filter(|group| !group.is_empty()).count();
+    let groups = text
+        .get(start..end)?
+        .split(':')
+        .filter(|group| !group.is_empty())
+        .count();
     // `a::b` is a path in several languages; an address of two groups has a digit.
     let path = six && groups < 3 && !bytes.get(start..end)?.iter().any(u8::is_ascii_digit);
     let told = !(address.is_loopback() || address.is_unspecified() || path);
@@ -170,9 +208,14 @@ fn ip(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
 
 fn mac(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let joins = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b':' | b'-') || byte.is_ascii_alphanumeric());
+    let joins = |byte: Option<u8>| {
+        byte.is_some_and(|byte| matches!(byte, b':' | b'-') || byte.is_ascii_alphanumeric())
+    };
     let alone = !joins(before(bytes, lead.start)) && !joins(bytes.get(lead.end).copied());
-    let zero = text.get(lead.clone())?.bytes().all(|byte| matches!(byte, b'0' | b':' | b'-'));
+    let zero = text
+        .get(lead.clone())?
+        .bytes()
+        .all(|byte| matches!(byte, b'0' | b':' | b'-'));
     (alone && !zero).then_some(lead)
 }
 
@@ -180,16 +223,21 @@ fn phone(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let count = digits(text.get(lead.clone())?).len();
     let next = bytes.get(lead.end).is_some_and(u8::is_ascii_digit);
-    let behind = before(bytes, lead.start).is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte));
+    let behind = before(bytes, lead.start)
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte));
     ((8..=15).contains(&count) && !next && !behind).then_some(lead)
 }
 
 fn alone(text: &str, range: &Range<usize>) -> bool {
     let bytes = text.as_bytes();
     let grouped = |byte: u8| matches!(byte, b'-' | b'.');
-    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| bytes.get(at))
+            .is_some_and(u8::is_ascii_digit)
+    };
     let left = before(bytes, range.start).is_some_and(grouped) && digit(range.start.checked_sub(2));
-    let right = bytes.get(range.end).copied().is_some_and(grouped) && digit(range.end.checked_add(1));
+    let right =
+        bytes.get(range.end).copied().is_some_and(grouped) && digit(range.end.checked_add(1));
     begins_word(bytes, range.start) && ends_word(bytes, range.end) && !left && !right
 }
 
@@ -198,7 +246,11 @@ fn social_security(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let (area, rest) = number.split_at_checked(3)?;
     let group = rest.get(1..3)?;
     let serial = rest.get(4..)?;
-    let issued = area != "000" && area != "666" && !area.starts_with('9') && group != "00" && serial != "0000";
+    let issued = area != "000"
+        && area != "666"
+        && !area.starts_with('9')
+        && group != "00"
+        && serial != "0000";
     (issued && alone(text, &lead)).then_some(lead)
 }
 
@@ -206,7 +258,9 @@ fn national_insurance(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let number = text.get(lead.clone())?.to_ascii_uppercase();
     let mut letters = number.chars();
     let (first, second) = (letters.next()?, letters.next()?);
-    let never = ["BG", "GB", "NK", "KN", "TN", "NT", "ZZ"].iter().any(|pair| number.starts_with(pair));
+    let never = ["BG", "GB", "NK", "KN", "TN", "NT", "ZZ"]
+        .iter()
+        .any(|pair| number.starts_with(pair));
     let valid = !"DFIQUV".contains(first) && !"DFIOQUV".contains(second) && !never;
     (valid && alone(text, &lead)).then_some(lead)
 }
@@ -215,7 +269,12 @@ fn cpf(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let number = digits(text.get(lead.clone())?);
     let check = |count: usize| {
         let weights = (2..).take(count).collect::<Vec<u32>>();
-        let sum: u32 = number.iter().take(count).zip(weights.iter().rev()).map(|(digit, weight)| digit * weight).sum();
+        let sum: u32 = number
+            .iter()
+            .take(count)
+            .zip(weights.iter().rev())
+            .map(|(digit, weight)| digit * weight)
+            .sum();
         number.get(count) == Some(&(sum * 10 % 11 % 10))
     };
     let varied = number.iter().any(|digit| Some(digit) != number.first());
@@ -227,13 +286,26 @@ fn aadhaar(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     const PERMUTATION: [u32; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
     let permuted = |digit: u32, times: usize| {
         (0..times % 8).fold(digit, |value, _| {
-            usize::try_from(value).ok().and_then(|value| PERMUTATION.get(value)).copied().unwrap_or(value)
+            usize::try_from(value)
+                .ok()
+                .and_then(|value| PERMUTATION.get(value))
+                .copied()
+                .unwrap_or(value)
         })
     };
     let number = digits(text.get(lead.clone())?);
-    let sum = number.iter().rev().enumerate().fold(0, |sum, (place, digit)| dihedral(sum, permuted(*digit, place)));
+    let sum = number
+        .iter()
+        .rev()
+        .enumerate()
+        .fold(0, |sum, (place, digit)| {
+            dihedral(sum, permuted(*digit, place))
+        });
     let bytes = text.as_bytes();
-    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| bytes.get(at))
+            .is_some_and(u8::is_ascii_digit)
+    };
     let grouped = digit(lead.start.checked_sub(2)) || digit(lead.end.checked_add(1));
     (sum == 0 && !grouped && alone(text, &lead)).then_some(lead)
 }

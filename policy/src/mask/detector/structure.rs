@@ -11,14 +11,20 @@ use super::chars::{Body, before, run, run_back};
 /// `-----BEGIN ... PRIVATE KEY-----` to its end line; cut off keys are masked as far as they go.
 pub(super) fn private_key(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let label_end = run(bytes, lead.end, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
-    if label_end.saturating_sub(lead.end) > 48 || !text.get(lead.end..label_end)?.contains("PRIVATE KEY") {
+    let label_end = run(bytes, lead.end, |byte| {
+        byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' '
+    });
+    if label_end.saturating_sub(lead.end) > 48
+        || !text.get(lead.end..label_end)?.contains("PRIVATE KEY")
+    {
         return None;
     }
     // Everything between the armour lines is of this class, header lines and escaped line ends included, so one
     // run finds the end without searching beyond what will be masked.
     let armour = |byte: u8| {
-        byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=-\\:,.()<>@_\"'".contains(&byte)
+        byte.is_ascii_alphanumeric()
+            || byte.is_ascii_whitespace()
+            || b"+/=-\\:,.()<>@_\"'".contains(&byte)
     };
     let end = run(bytes, label_end, armour);
     let body = text.get(label_end..end)?;
@@ -32,7 +38,9 @@ pub(super) fn private_key(text: &str, lead: Range<usize>) -> Option<Range<usize>
 /// The private lines of a PuTTY key file.
 pub(super) fn putty_key(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let end = run(bytes, lead.end, |byte| Body::Base64.has(byte) || byte.is_ascii_whitespace() || byte == b'\\');
+    let end = run(bytes, lead.end, |byte| {
+        Body::Base64.has(byte) || byte.is_ascii_whitespace() || byte == b'\\'
+    });
     (end > lead.end + 16).then_some(lead.start..end)
 }
 
@@ -66,41 +74,57 @@ fn is_jose_header(part: &str) -> bool {
         return false;
     };
     let header = String::from_utf8_lossy(&header);
-    header.starts_with('{') && ["\"alg\"", "\"enc\"", "\"typ\"", "\"kid\""].iter().any(|name| header.contains(name))
+    header.starts_with('{')
+        && ["\"alg\"", "\"enc\"", "\"typ\"", "\"kid\""]
+            .iter()
+            .any(|name| header.contains(name))
 }
 
 /// The password in `scheme://user:password@host`, or a token that stands alone before the `@`.
 pub(super) fn connection_string(text: &str, lead: Range<usize>) -> Option<Range<usize>> {
     const LONGEST: usize = 1024;
     let bytes = text.as_bytes();
-    let scheme = run_back(bytes, lead.start, 32, |byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let scheme = run_back(bytes, lead.start, 32, |byte| {
+        byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+    });
     let scheme = text.get(scheme..lead.start)?;
     if scheme.is_empty() {
         return None;
     }
-    let window = bytes.get(..bytes.len().min(lead.end + LONGEST)).unwrap_or_default();
+    let window = bytes
+        .get(..bytes.len().min(lead.end + LONGEST))
+        .unwrap_or_default();
     let outer = |byte: u8| !byte.is_ascii_whitespace() && !b"\"'`<>\\|".contains(&byte);
-    let strict = run(window, lead.end, |byte| outer(byte) && !b"/?#".contains(&byte));
-    let at = match last_at(bytes, lead.end, strict) {
-        Some(at) => at,
-        // Passwords with an unescaped slash are common in the addresses of databases, not of web pages.
-        None if !matches!(scheme, "http" | "https" | "ws" | "wss" | "file") => {
-            last_at(bytes, lead.end, run(window, lead.end, outer))?
-        }
-        None => return None,
-    };
+    // Passwords with an unescaped slash are common in the addresses of databases, not of web pages.
+    let web = matches!(scheme, "http" | "https" | "ws" | "wss" | "file");
+    let ends: &[u8] = if web { b"/?#" } else { b"?" };
+    let end = run(window, lead.end, |byte| {
+        outer(byte) && !ends.contains(&byte)
+    });
+    let at = last_at(bytes, lead.end, end)?;
     let user_end = run(bytes, lead.end, |byte| byte != b':').min(at);
-    let secret = if user_end < at { user_end + 1..at } else { lead.end..at };
+    let secret = if user_end < at {
+        user_end + 1..at
+    } else {
+        lead.end..at
+    };
     let found = text.get(secret.clone())?;
     let alone = user_end == at;
-    let hidden = found.chars().all(|c| c == '*') || found.starts_with("${") || found.starts_with('<');
-    let ours = found.starts_with("[redacted:") || found.starts_with("[hash:");
-    let meant = if alone { found.len() >= 20 && is_secret(Beside::Secret, found) } else { !found.is_empty() };
-    (meant && !hidden && !ours).then_some(secret)
+    let hidden =
+        found.chars().all(|c| c == '*') || found.starts_with("${") || found.starts_with('<');
+    let meant = if alone {
+        found.len() >= 20 && is_secret(Beside::Secret, found)
+    } else {
+        !found.is_empty()
+    };
+    (meant && !hidden).then_some(secret)
 }
 
 fn last_at(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
-    let place = bytes.get(from..to)?.iter().rposition(|byte| *byte == b'@')?;
+    let place = bytes
+        .get(from..to)?
+        .iter()
+        .rposition(|byte| *byte == b'@')?;
     Some(from + place)
 }
 
@@ -111,19 +135,33 @@ pub(super) fn authorization(text: &str, lead: Range<usize>) -> Option<Range<usiz
         return None;
     }
     let from = run(bytes, lead.end, |byte| byte == b' ').min(lead.end + 8);
-    let end = run(bytes, from, |byte| Body::Base64.has(byte) || b"-_.~".contains(&byte));
+    let end = run(bytes, from, |byte| {
+        Body::Base64.has(byte) || b"-_.~".contains(&byte)
+    });
     let end = run_back(bytes, end, 2, |byte| byte == b'.');
     let found = text.get(from..end)?;
-    let basic = bytes.get(lead.start).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'b'))
-        && bytes.get(lead.start + 1).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'a'));
-    let meant = if basic { is_user_and_password(found) } else { found.len() >= 12 && is_secret(Beside::Secret, found) };
+    let basic = bytes
+        .get(lead.start)
+        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'b'))
+        && bytes
+            .get(lead.start + 1)
+            .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'a'));
+    let meant = if basic {
+        is_user_and_password(found)
+    } else {
+        found.len() >= 12 && is_secret(Beside::Secret, found)
+    };
     meant.then_some(from..end)
 }
 
 fn is_user_and_password(found: &str) -> bool {
     let near = found.trim_end_matches('=');
     let near = near.get(..near.len().min(512)).unwrap_or_default();
-    let whole = if near.len() == 512 { near.get(..512) } else { Some(near) };
+    let whole = if near.len() == 512 {
+        near.get(..512)
+    } else {
+        Some(near)
+    };
     whole
         .and_then(|text| STANDARD_NO_PAD.decode(text).ok())
         .is_some_and(|pair| pair.len() >= 3 && pair.contains(&b':'))

@@ -127,7 +127,10 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "github_pat_00EXAMPLE0EXAMPLE_EXAMPLEexampleEXAMPLEexampleEXAMPLE",
             },
         ],
-        counter_examples: &["ghp_short", "the prefix github_pat_ marks a fine-grained one"],
+        counter_examples: &[
+            "ghp_short",
+            "the prefix github_pat_ marks a fine-grained one",
+        ],
         find: Find::Tokens(&[
             token("ghp_", Body::Alnum, 30),
             token("gho_", Body::Alnum, 30),
@@ -207,7 +210,10 @@ pub(super) const TABLE: &[Definition] = &[
             text: "hf_EXAMPLEexampleEXAMPLEexampleEXAMPL",
             secret: "hf_EXAMPLEexampleEXAMPLEexampleEXAMPL",
         }],
-        counter_examples: &["hf_hub_download", "shelf_EXAMPLEexampleEXAMPLEexampleEXAMPL"],
+        counter_examples: &[
+            "hf_hub_download",
+            "shelf_EXAMPLEexampleEXAMPLEexampleEXAMPL",
+        ],
         find: Find::Tokens(&[word("hf_", Body::Alnum, 30)]),
     },
     Definition {
@@ -243,7 +249,10 @@ pub(super) const TABLE: &[Definition] = &[
                 secret: "sk-EXAMPLEexampleEXAMPLEexampleEXAMPLEexample00",
             },
         ],
-        counter_examples: &["sk-proj-", "task-EXAMPLEexampleEXAMPLEexampleEXAMPLEexample00"],
+        counter_examples: &[
+            "sk-proj-",
+            "task-EXAMPLEexampleEXAMPLEexampleEXAMPLEexample00",
+        ],
         find: Find::Tokens(&[
             token("sk-proj-", Body::AlnumDash, 20),
             token("sk-svcacct-", Body::AlnumDash, 20),
@@ -354,7 +363,10 @@ pub(super) const TABLE: &[Definition] = &[
             text: "POST https://hooks.slack.com/services/T00000000/B00000000/EXAMPLEexample",
             secret: "hooks.slack.com/services/T00000000/B00000000/EXAMPLEexample",
         }],
-        counter_examples: &["https://hooks.slack.com/services/", "https://slack.com/help"],
+        counter_examples: &[
+            "https://hooks.slack.com/services/",
+            "https://slack.com/help",
+        ],
         find: Find::Tokens(&[
             token("hooks.slack.com/services/", Body::Path, 20),
             token("hooks.slack.com/workflows/", Body::Path, 20),

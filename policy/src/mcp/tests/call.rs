@@ -65,9 +65,9 @@ const TARGETS: &[(&str, &str, Revision, &str)] = &[
     ),
     (
         "resources/read",
-        r#"{"uri":"docs://a/../b"}"#,
+        r#"{"uri":"docs://a/b"}"#,
         NEWEST,
-        "resource docs://a/../b",
+        "resource docs://a/b",
     ),
     (
         "resources/subscribe",
@@ -154,6 +154,18 @@ const WRONG: &[(&str, &str, Revision, &str)] = &[
     ),
     ("prompts/get", "{}", NEWEST, "name"),
     ("resources/read", r#"{"uri":1}"#, NEWEST, "uri"),
+    (
+        "resources/read",
+        r#"{"uri":"docs://a/../b"}"#,
+        NEWEST,
+        "uri",
+    ),
+    (
+        "resources/subscribe",
+        r#"{"uri":"docs://a/%2e%2e/b"}"#,
+        LEGACY,
+        "uri",
+    ),
     ("completion/complete", "{}", NEWEST, "type"),
     (
         "completion/complete",

@@ -145,6 +145,15 @@ fn each_list_is_judged_by_its_own_key() {
 }
 
 #[test]
+fn trap_13_a_resource_that_could_never_be_read_is_not_listed() {
+    let page = response(r#"{"resources":[{"uri":"docs://a"},{"uri":"docs://a/../b"}]}"#);
+    let rewritten = filter(result(&page), Surface::Resources, LEGACY, |_| true).unwrap();
+    let expected = response(r#"{"resources":[{"uri":"docs://a"}]}"#);
+    assert_eq!(&rewritten.bytes, expected.bytes());
+    assert_eq!(rewritten.malformed, 1);
+}
+
+#[test]
 fn a_result_without_its_list_is_not_passed_on() {
     for text in ["{}", r#"{"tools":{}}"#, r#"{"tools":null}"#] {
         let page = response(text);
@@ -157,10 +166,10 @@ fn a_result_without_its_list_is_not_passed_on() {
 fn trap_56_a_listen_filter_is_narrowed_before_it_is_forwarded() {
     let listen = request(
         "subscriptions/listen",
-        r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["docs://a","docs://b"],"taskIds":["mine","yours"]}}"#,
+        r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["docs://a","docs://b","docs://a/../b"],"taskIds":["mine","yours"]}}"#,
     );
     let keep = |watched: Watched<'_>| match watched {
-        Watched::Uri(uri) => uri == "docs://b",
+        Watched::Uri(uri) => uri.ends_with('b'),
         Watched::Task(id) => id == "mine",
     };
     let narrowed = narrow_listen(listen.root(), keep).unwrap();

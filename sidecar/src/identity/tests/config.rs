@@ -1,11 +1,16 @@
 //! From what people write to what is enforced.
 
+use std::sync::Arc;
+
 use sallyport_policy::name::{GatewayName, Issuer};
 use sallyport_policy::source::authentication::{Algorithm, Authentication};
 use serde_json::{Value, json};
 
-use super::support::Signer;
-use crate::identity::{ClusterIssuer, ConfigError, IdentityConfig, JwkSet, JwksSource};
+use super::support::{Signer, fetcher};
+use crate::clock::SystemClock;
+use crate::identity::{
+    ClusterIssuer, ConfigError, IdentityConfig, IssuerConfig, JwkSet, JwksSource, Verifier,
+};
 
 fn authentication(written: &Value) -> Authentication {
     serde_json::from_value(written.clone()).unwrap()
@@ -112,6 +117,14 @@ fn service_accounts_come_from_the_clusters_issuer_for_this_gateway() {
 }
 
 #[test]
+fn nobody_can_list_an_issuer_by_a_name_of_our_own() {
+    for name in ["anonymous", "urn:sallyport:local"] {
+        let refused = convert(&json!({"issuers": [{"issuer": name}]}), false).unwrap_err();
+        assert_eq!(refused, [ConfigError::ReservedIssuer(Issuer::new(name))]);
+    }
+}
+
+#[test]
 fn every_mistake_is_told() {
     let written = json!({
         "issuers": [
@@ -129,4 +142,52 @@ fn every_mistake_is_told() {
     assert!(texts[2].contains("key `s`"));
     assert!(texts[3].contains("not both"));
     assert_eq!(mistakes[4], ConfigError::AnonymousNotMeant);
+}
+
+#[test]
+fn settings_by_which_nobody_or_anybody_could_pass_are_refused() {
+    let issuer = |name: &str| {
+        let name = Issuer::new(name);
+        IssuerConfig::new(name, vec!["a".to_owned()], JwksSource::Discovery)
+    };
+    let refused = |issuers: Vec<IssuerConfig>| {
+        let clock = Arc::new(SystemClock::new());
+        let config = IdentityConfig {
+            issuers,
+            anonymous: None,
+        };
+        Verifier::new(config, fetcher(), clock).map(|_| ())
+    };
+    let good = issuer("https://idp.example.com");
+    let mut no_audience = good.clone();
+    no_audience.audiences.clear();
+    let mut no_algorithm = good.clone();
+    no_algorithm.algorithms.clear();
+    let mut plain_keys = good.clone();
+    plain_keys.jwks = JwksSource::JwksUri("http://idp.example.com/keys".parse().unwrap());
+    assert_eq!(refused(vec![good.clone()]), Ok(()));
+    assert!(matches!(
+        refused(vec![good.clone(), good]),
+        Err(ConfigError::DuplicateIssuer(_))
+    ));
+    assert!(matches!(
+        refused(vec![no_audience]),
+        Err(ConfigError::NoAudience(_))
+    ));
+    assert!(matches!(
+        refused(vec![no_algorithm]),
+        Err(ConfigError::NoAlgorithm(_))
+    ));
+    assert!(matches!(
+        refused(vec![plain_keys]),
+        Err(ConfigError::Insecure { .. })
+    ));
+    assert!(matches!(
+        refused(vec![issuer("http://idp.example.com")]),
+        Err(ConfigError::Insecure { .. })
+    ));
+    assert!(matches!(
+        refused(vec![issuer("my idp")]),
+        Err(ConfigError::Address { .. } | ConfigError::Insecure { .. })
+    ));
 }

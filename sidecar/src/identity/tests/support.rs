@@ -297,6 +297,14 @@ pub(in crate::identity) struct World {
     issuers: Vec<IssuerConfig>,
 }
 
+/// The code of a refusal, or `accepted`.
+pub(in crate::identity) async fn refusal(world: &World, token: &str) -> &'static str {
+    match world.verifier.verify(token).await {
+        Ok(_) => "accepted",
+        Err(error) => error.code(),
+    }
+}
+
 pub(in crate::identity) fn fetcher() -> Fetcher {
     let limits = FetchLimits {
         bytes: 64 * 1024,

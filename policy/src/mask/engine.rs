@@ -1,0 +1,436 @@
+//! One automaton over every lead, then the checks. Finds; changes nothing.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use regex::Regex;
+use zeroize::Zeroizing;
+
+use crate::source::masking::MaskAction;
+
+use super::detector::beside::Beside;
+use super::detector::{Body, Check, Detector, Find, Token, definitions, run};
+use super::literal::{Form, forms_of};
+use super::mark::{is_mask, marks_in};
+use super::settings::{MaskError, Pattern};
+use super::view::View;
+
+/// Kinds that belong to no detector and no pattern.
+pub(super) const FIELD: &str = "Field";
+pub(super) const INJECTED: &str = "InjectedCredential";
+pub(super) const UNSETTLED: &str = "Unsettled";
+
+/// How many levels of escapes are undone; JSON inside JSON inside JSON has three.
+const VIEWS: usize = 4;
+
+/// What a hit is of. The first in order names a span that several found.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) name: String,
+    pub(super) action: MaskAction,
+    pub(super) keep_last: u8,
+    rank: u8,
+}
+
+/// A span of a text that is masked, and the kind, by its place in the engine's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) span: Range<usize>,
+    pub(super) kind: usize,
+}
+
+/// What the automaton's words lead to.
+#[derive(Clone, Copy)]
+enum Lead {
+    Token(usize, &'static Token),
+    Word(usize, Check),
+    Literal(usize),
+    /// `;base64,` of a `data:` address.
+    Data,
+    /// An escape behind which a lead may hide in raw JSON, or a member that may hold base64.
+    Raw,
+}
+
+/// Every detector, pattern and literal of one gateway, compiled.
+pub(super) struct Engine {
+    kinds: Vec<Kind>,
+    automaton: AhoCorasick,
+    leads: Vec<Lead>,
+    shapes: Vec<(usize, Regex, Check)>,
+    any_shape: Option<regex::bytes::Regex>,
+    patterns: Vec<(usize, Regex)>,
+    literals: Vec<Form>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        detectors: impl IntoIterator<Item = (Detector, MaskAction)>,
+        patterns: &[Pattern],
+        literals: &[Zeroizing<Vec<u8>>],
+    ) -> Result<Self, MaskError> {
+        let mut parts = Parts::new(literals);
+        for (detector, action) in detectors {
+            parts.detector(detector, action)?;
+        }
+        for pattern in patterns {
+            parts.pattern(pattern)?;
+        }
+        parts.build()
+    }
+
+    pub(super) fn kind(&self, hit: &Hit) -> Option<&Kind> {
+        self.kinds.get(hit.kind)
+    }
+
+    pub(super) fn knows(&self, name: &str) -> bool {
+        [FIELD, UNSETTLED].contains(&name) || self.kinds.iter().any(|kind| kind.name == name)
+    }
+
+    /// The kind of a name, for hits that the engine did not make itself.
+    pub(super) fn kind_named(&self, name: &str) -> Option<usize> {
+        self.kinds.iter().position(|kind| kind.name == name)
+    }
+
+    /// Where in raw JSON bytes something may be found: everything else is clean. None means anywhere.
+    pub(super) fn leads_in(&self, raw: &[u8]) -> Option<Vec<usize>> {
+        if !self.patterns.is_empty() {
+            return None;
+        }
+        let mut places: Vec<usize> = self
+            .automaton
+            .find_iter(raw)
+            .map(|found| found.start())
+            .collect();
+        if let Some(shape) = &self.any_shape {
+            places.extend(shape.find_iter(raw).map(|found| found.start()));
+            places.sort_unstable();
+        }
+        Some(places)
+    }
+
+    /// Every hit in a text, in order, none overlapping another.
+    pub(super) fn scan(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        self.scan_views(text, VIEWS, &mut hits);
+        self.settle(text, hits)
+    }
+
+    /// A text that stands beside a name of that meaning: the whole of it may be a secret.
+    pub(super) fn scan_beside(&self, text: &str, beside: Option<Beside>) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        self.scan_views(text, VIEWS, &mut hits);
+        if let Some(beside) = beside
+            && super::detector::beside::is_secret(beside, text)
+            && let Some(kind) = self.kind_beside(beside)
+        {
+            hits.push(Hit {
+                span: 0..text.len(),
+                kind,
+            });
+        }
+        self.settle(text, hits)
+    }
+
+    /// Whether an injected credential stands in a text, in any form.
+    pub(super) fn holds_literal(&self, text: &str) -> bool {
+        self.scan(text).iter().any(|hit| hit.kind == 0)
+    }
+
+    fn kind_beside(&self, beside: Beside) -> Option<usize> {
+        let wanted = match beside {
+            Beside::Password | Beside::Secret => Detector::PasswordBeside,
+            Beside::AwsSecretKey => Detector::AwsSecretKey,
+            Beside::CardSecurityCode => Detector::CardSecurityCode,
+        };
+        self.kind_named(wanted.name())
+    }
+
+    fn scan_views(&self, text: &str, depth: usize, hits: &mut Vec<Hit>) {
+        self.scan_plain(text, hits);
+        if depth == 0 {
+            return;
+        }
+        for view in [View::unescaped(text), View::unquoted(text)]
+            .into_iter()
+            .flatten()
+        {
+            let mut seen = Vec::new();
+            self.scan_views(&view.text, depth - 1, &mut seen);
+            hits.extend(seen.into_iter().filter_map(|hit| {
+                Some(Hit {
+                    span: view.origin(&hit.span)?,
+                    kind: hit.kind,
+                })
+            }));
+        }
+    }
+
+    fn scan_plain(&self, text: &str, hits: &mut Vec<Hit>) {
+        // Leads inside what the same kind already masks are passed over, or repeated prefixes would cost
+        // quadratic time.
+        let mut covered: Vec<usize> = Vec::new();
+        for found in self.automaton.find_overlapping_iter(text) {
+            let Some(lead) = self.leads.get(found.pattern().as_usize()) else {
+                continue;
+            };
+            let kind = lead.kind();
+            if covered.get(kind).is_some_and(|end| found.start() < *end) {
+                continue;
+            }
+            if let Some(hit) = self.look(*lead, text, &found.range()) {
+                covered.resize(self.kinds.len(), 0);
+                if let Some(end) = covered.get_mut(kind) {
+                    *end = hit.span.end;
+                }
+                hits.push(hit);
+            }
+        }
+        for (kind, shape, check) in &self.shapes {
+            let spans = shape
+                .find_iter(text)
+                .filter_map(|found| check(text, found.range()));
+            hits.extend(spans.map(|span| Hit { span, kind: *kind }));
+        }
+        for (kind, pattern) in &self.patterns {
+            let spans = pattern
+                .captures_iter(text)
+                .filter_map(|found| found.get(1).or_else(|| found.get(0)));
+            hits.extend(spans.map(|span| Hit {
+                span: span.range(),
+                kind: *kind,
+            }));
+        }
+    }
+
+    fn look(&self, lead: Lead, text: &str, place: &Range<usize>) -> Option<Hit> {
+        let (span, kind) = match lead {
+            Lead::Token(kind, token) => (token.at(text, place)?, kind),
+            Lead::Word(kind, check) => (check(text, place.clone())?, kind),
+            Lead::Literal(form) => (self.literals.get(form)?.at(text, place.start)?, 0),
+            Lead::Data => return self.data_address(text, place),
+            Lead::Raw => return None,
+        };
+        Some(Hit { span, kind })
+    }
+
+    /// A `data:` address whose decoded text holds something is masked whole.
+    fn data_address(&self, text: &str, place: &Range<usize>) -> Option<Hit> {
+        let end = run(text.as_bytes(), place.end, |byte| Body::Base64.has(byte));
+        let body = text.get(place.end..end)?;
+        let bytes = STANDARD_NO_PAD.decode(body.trim_end_matches('=')).ok()?;
+        let inner = String::from_utf8(bytes).ok()?;
+        let mut hits = Vec::new();
+        self.scan_plain(&inner, &mut hits);
+        hits.first().map(|hit| Hit {
+            span: place.end..end,
+            kind: hit.kind,
+        })
+    }
+
+    /// Takes out what is masked already and joins what overlaps.
+    pub(super) fn settle(&self, text: &str, mut hits: Vec<Hit>) -> Vec<Hit> {
+        if hits.is_empty() {
+            return hits;
+        }
+        let known = |name: &str| self.knows(name);
+        let marks = marks_in(text, known);
+        hits.retain(|hit| {
+            let behind = marks.partition_point(|mark| mark.end < hit.span.end);
+            let inside = marks
+                .get(behind)
+                .is_some_and(|mark| mark.start <= hit.span.start);
+            let masked = self.kinds.get(hit.kind).zip(text.get(hit.span.clone()));
+            let masked = masked
+                .is_none_or(|(kind, value)| is_mask(value, kind.action, kind.keep_last, known));
+            !hit.span.is_empty() && !inside && !masked
+        });
+        hits.sort_by_key(|hit| (hit.span.start, hit.span.end));
+        let mut joined: Vec<Hit> = Vec::with_capacity(hits.len());
+        for hit in hits {
+            match joined.last_mut() {
+                Some(last) if hit.span.start < last.span.end => {
+                    last.span.end = last.span.end.max(hit.span.end);
+                    last.kind = self.first(last.kind, hit.kind);
+                }
+                Some(_) | None => joined.push(hit),
+            }
+        }
+        joined
+    }
+
+    /// Drop, Redact, Hash, Partial (law 26); then what tells more.
+    fn first(&self, a: usize, b: usize) -> usize {
+        let order = |kind: usize| self.kinds.get(kind).map(|kind| (kind.action, kind.rank));
+        if order(b) < order(a) { b } else { a }
+    }
+}
+
+impl Lead {
+    fn kind(self) -> usize {
+        match self {
+            Self::Token(kind, _) | Self::Word(kind, _) => kind,
+            Self::Literal(_) | Self::Data | Self::Raw => 0,
+        }
+    }
+}
+
+/// An engine in the making.
+struct Parts {
+    kinds: Vec<Kind>,
+    words: Vec<Vec<u8>>,
+    leads: Vec<Lead>,
+    shapes: Vec<(usize, Regex, Check)>,
+    shape_texts: Vec<&'static str>,
+    patterns: Vec<(usize, Regex)>,
+    literals: Vec<Form>,
+}
+
+impl Parts {
+    fn new(literals: &[Zeroizing<Vec<u8>>]) -> Self {
+        let mut parts = Self {
+            kinds: vec![Kind {
+                name: INJECTED.to_owned(),
+                action: MaskAction::Redact,
+                keep_last: 0,
+                rank: 0,
+            }],
+            words: Vec::new(),
+            leads: Vec::new(),
+            shapes: Vec::new(),
+            shape_texts: Vec::new(),
+            patterns: Vec::new(),
+            literals: literals
+                .iter()
+                .flat_map(|secret| forms_of(secret))
+                .collect(),
+        };
+        for form in 0..parts.literals.len() {
+            let word = parts.literals.get(form).map(|form| form.lead().to_vec());
+            parts.word(word.unwrap_or_default(), Lead::Literal(form));
+        }
+        for escape in ["\\u00", "\\x", "\\/", "\"blob\""] {
+            parts.word(escape.into(), Lead::Raw);
+        }
+        // Escapes and percent signs hide a credential only where there is one that they can spell.
+        let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\');
+        if literals.iter().any(|secret| secret.iter().any(odd)) {
+            parts.word(b"\\".to_vec(), Lead::Raw);
+        }
+        if !literals.is_empty() {
+            parts.word(b"%".to_vec(), Lead::Raw);
+        }
+        parts.word(b";base64,".to_vec(), Lead::Data);
+        parts
+    }
+
+    fn word(&mut self, word: Vec<u8>, lead: Lead) {
+        self.words.push(word);
+        self.leads.push(lead);
+    }
+
+    fn kind(&mut self, name: &str, action: MaskAction, keep_last: u8, rank: u8) -> usize {
+        self.kinds.push(Kind {
+            name: name.to_owned(),
+            action,
+            keep_last,
+            rank,
+        });
+        self.kinds.len() - 1
+    }
+
+    fn detector(&mut self, detector: Detector, action: MaskAction) -> Result<(), MaskError> {
+        let rank = match detector {
+            Detector::PasswordBeside => 4,
+            Detector::AuthorizationHeader | Detector::ConnectionString => 3,
+            _ => 1,
+        };
+        let kind = self.kind(detector.name(), action, 4, rank);
+        for definition in definitions()
+            .into_iter()
+            .filter(|own| own.detector == detector)
+        {
+            match definition.find {
+                Find::Tokens(tokens) => {
+                    for token in tokens {
+                        self.word(token.prefix.into(), Lead::Token(kind, token));
+                    }
+                }
+                Find::Words { words, check } => {
+                    for word in words {
+                        self.word((*word).into(), Lead::Word(kind, check));
+                    }
+                }
+                Find::Shape { shape, check } => {
+                    let compiled =
+                        Regex::new(shape).map_err(|why| MaskError::Automaton(why.to_string()))?;
+                    self.shapes.push((kind, compiled, check));
+                    self.shape_texts.push(shape);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pattern(&mut self, pattern: &Pattern) -> Result<(), MaskError> {
+        let name = pattern.name.as_str();
+        let fits = name.len() <= 63
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| Body::AlnumDashDot.has(byte));
+        if !fits {
+            return Err(MaskError::PatternName(name.chars().take(80).collect()));
+        }
+        let name = name.to_owned();
+        if name.parse::<Detector>().is_ok() || [FIELD, INJECTED, UNSETTLED].contains(&name.as_str())
+        {
+            return Err(MaskError::PatternShadows { name });
+        }
+        let compiled = match regex::RegexBuilder::new(&pattern.regex)
+            .size_limit(1 << 20)
+            .build()
+        {
+            Ok(compiled) => compiled,
+            Err(why) => {
+                return Err(MaskError::Regex {
+                    name,
+                    why: why.to_string(),
+                });
+            }
+        };
+        if compiled.is_match("") {
+            return Err(MaskError::RegexEmpty { name });
+        }
+        let kind = self.kind(&name, pattern.action, pattern.keep_last, 2);
+        self.patterns.push((kind, compiled));
+        Ok(())
+    }
+
+    fn build(self) -> Result<Engine, MaskError> {
+        let automaton = AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&self.words)
+            .map_err(|why| MaskError::Automaton(why.to_string()))?;
+        let any = self
+            .shape_texts
+            .iter()
+            .map(|shape| format!("(?:{shape})"))
+            .collect::<Vec<_>>()
+            .join("|");
+        let any_shape = (!any.is_empty())
+            .then(|| regex::bytes::Regex::new(&any))
+            .transpose()
+            .map_err(|why| MaskError::Automaton(why.to_string()))?;
+        Ok(Engine {
+            kinds: self.kinds,
+            automaton,
+            leads: self.leads,
+            shapes: self.shapes,
+            any_shape,
+            patterns: self.patterns,
+            literals: self.literals,
+        })
+    }
+}
