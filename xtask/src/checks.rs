@@ -41,7 +41,9 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     let mut tally = Tally::default();
     let wanted = |part| only.is_empty() || only.contains(&part);
     if wanted(Part::Fmt) {
-        tally.step("cargo fmt --check", || quiet(cargo().args(["fmt", "--all", "--check"])));
+        tally.step("cargo fmt --check", || {
+            quiet(cargo().args(["fmt", "--all", "--check"]))
+        });
     }
     if wanted(Part::Directions) {
         tally.step("crate directions", directions::proved);
@@ -60,7 +62,10 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     {
         tally.step("the client matrix", || Err(error));
     }
-    say(&format!("whole run: {:.0} s", began.elapsed().as_secs_f64()));
+    say(&format!(
+        "whole run: {:.0} s",
+        began.elapsed().as_secs_f64()
+    ));
     Ok(tally.close())
 }
 
@@ -71,29 +76,44 @@ fn quiet(command: &mut Command) -> Result<Count> {
 
 fn clippy() -> Command {
     let mut command = cargo();
-    command.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    command.args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]);
     command
 }
 
 fn deny(tally: &mut Tally) {
     let check = |what: &[&str], limit| -> Result<process::Said> {
         let mut command = Command::new(setup::cargo_deny()?);
-        command.args(["--all-features", "check", "--hide-inclusion-graph"]).args(what);
+        command
+            .args(["--all-features", "check", "--hide-inclusion-graph"])
+            .args(what);
         process::run(command.current_dir(crate::workspace::root()), "", limit)
     };
     tally.step("cargo deny: bans, licences, sources", || {
         check(&["bans", "licenses", "sources"], BUILD_LIMIT)?.good("cargo deny")?;
         Ok(Count::one(""))
     });
-    tally.step("cargo deny: advisories", || match check(&["advisories"], ADVISORY_LIMIT) {
-        Ok(said) if said.status.success() => Ok(Count::one("")),
-        Ok(said) if !unfetched(&said.stderr) => bail!("{}", said.stderr),
-        Ok(_) | Err(_) => Ok(not_checked("the advisory database cannot be fetched from here")),
+    tally.step("cargo deny: advisories", || {
+        match check(&["advisories"], ADVISORY_LIMIT) {
+            Ok(said) if said.status.success() => Ok(Count::one("")),
+            Ok(said) if !unfetched(&said.stderr) => bail!("{}", said.stderr),
+            Ok(_) | Err(_) => Ok(not_checked(
+                "the advisory database cannot be fetched from here",
+            )),
+        }
     });
 }
 
 fn unfetched(stderr: &str) -> bool {
-    stderr.contains("failed to fetch advisory database") || stderr.contains("unable to load advisory")
+    stderr.contains("failed to fetch advisory database")
+        || stderr.contains("unable to load advisory")
 }
 
 /// A step that could not be taken counts neither way, and says so.
@@ -111,7 +131,11 @@ fn unit_tests() -> Result<Count> {
     command.args(["test", "--workspace", "--no-fail-fast"]);
     let said = process::run(&mut command, "", BUILD_LIMIT)?;
     let (mut passed, mut failed) = (0, 0);
-    for line in said.stdout.lines().filter(|line| line.starts_with("test result:")) {
+    for line in said
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("test result:"))
+    {
         passed += before(line, " passed");
         failed += before(line, " failed");
     }
@@ -131,7 +155,10 @@ fn unit_tests() -> Result<Count> {
 
 /// The number that stands before a word in `test result: ok. 12 passed; 0 failed; ...`.
 fn before(line: &str, word: &str) -> usize {
-    let number = line.split(word).next().and_then(|head| head.rsplit(' ').next());
+    let number = line
+        .split(word)
+        .next()
+        .and_then(|head| head.rsplit(' ').next());
     number.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
@@ -153,7 +180,8 @@ mod tests {
 
     #[test]
     fn counts_are_read_from_the_closing_line_of_a_test_binary() {
-        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out";
+        let line =
+            "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out";
         assert_eq!((before(line, " passed"), before(line, " failed")), (12, 3));
         assert_eq!(before("test result: nonsense", " passed"), 0);
     }

@@ -61,11 +61,14 @@ impl Guard {
         let mut command = up(plan);
         command.stdout(Stdio::piped()).stderr(log.try_clone()?);
         let mut service = Service::spawn(&mut command)?;
-        let stdout = service.child().stdout.take().context("the guard's stdout")?;
+        let stdout = service
+            .child()
+            .stdout
+            .take()
+            .context("the guard's stdout")?;
         let ready = first_line(stdout, log);
-        let line = match ready.recv_timeout(READY_LIMIT) {
-            Ok(line) => line,
-            Err(_) => bail!("the guard is not ready: {}", end_of(&log_of(plan.state))),
+        let Ok(line) = ready.recv_timeout(READY_LIMIT) else {
+            bail!("the guard is not ready: {}", end_of(&log_of(plan.state)));
         };
         let url = line
             .split_whitespace()
@@ -105,12 +108,15 @@ impl Guard {
     }
 
     pub(crate) fn decide(&self, verb: &str, request: &str, by: Approver<'_>) -> Result<String> {
-        self.command(&[verb, request, "--as", by.user, "--group", by.group, "--reason", by.reason])
+        self.command(&[
+            verb, request, "--as", by.user, "--group", by.group, "--reason", by.reason,
+        ])
     }
 
     /// Runs a command of the same binary on the same state; an error if it says so.
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<String> {
-        sallyport(&self.binary, &self.state, arguments)?.good(&format!("`sallyport {}`", arguments.join(" ")))
+        sallyport(&self.binary, &self.state, arguments)?
+            .good(&format!("`sallyport {}`", arguments.join(" ")))
     }
 }
 
@@ -157,7 +163,10 @@ fn up(plan: &Plan<'_>) -> Command {
 }
 
 /// Sends the ready line, and keeps reading, so that the guard never waits for a full pipe.
-fn first_line(stdout: impl Read + Send + 'static, mut log: std::fs::File) -> mpsc::Receiver<String> {
+fn first_line(
+    stdout: impl Read + Send + 'static,
+    mut log: std::fs::File,
+) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

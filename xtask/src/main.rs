@@ -4,6 +4,7 @@ mod checks;
 mod client;
 mod console;
 mod demo;
+mod files;
 mod guard;
 mod matrix;
 mod process;

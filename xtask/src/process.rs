@@ -29,13 +29,24 @@ impl Said {
         if self.status.success() {
             return Ok(self.stdout);
         }
-        bail!("{what} failed ({}): {}", self.status, tail(&self.stderr, &self.stdout))
+        bail!(
+            "{what} failed ({}): {}",
+            self.status,
+            tail(&self.stderr, &self.stdout)
+        )
     }
 }
 
 fn tail(stderr: &str, stdout: &str) -> String {
-    let text = if stderr.trim().is_empty() { stdout } else { stderr };
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let text = if stderr.trim().is_empty() {
+        stdout
+    } else {
+        stderr
+    };
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let from = lines.len().saturating_sub(12);
     lines.get(from..).unwrap_or_default().join("\n    ")
 }
@@ -58,13 +69,18 @@ pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Result
     }
     let status = wait(&mut child, limit)?;
     let said = |pipe: Option<thread::JoinHandle<String>>| {
-        pipe.and_then(|thread| thread.join().ok()).unwrap_or_default()
+        pipe.and_then(|thread| thread.join().ok())
+            .unwrap_or_default()
     };
     let Some(status) = status else {
         child.kill()?;
         child.wait()?;
         let stderr = said(stderr);
-        bail!("took longer than {} s: {}", limit.as_secs(), tail(&stderr, ""));
+        bail!(
+            "took longer than {} s: {}",
+            limit.as_secs(),
+            tail(&stderr, "")
+        );
     };
     Ok(Said {
         status,
@@ -166,5 +182,7 @@ pub(crate) fn listening(service: &mut Service, port: u16, limit: Duration) -> Re
 
 /// A port that was free a moment ago, for servers that cannot pick one and tell.
 pub(crate) fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port())
 }

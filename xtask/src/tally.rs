@@ -59,6 +59,13 @@ impl Tally {
 
 fn line(good: bool, took: Duration, name: &str, note: &str) {
     let word = if good { "ok    " } else { "FAILED" };
-    let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
-    say(&format!("{word} {:7.1} s  {name}{note}", took.as_secs_f64()));
+    let note = if note.is_empty() {
+        String::new()
+    } else {
+        format!(" ({note})")
+    };
+    say(&format!(
+        "{word} {:7.1} s  {name}{note}",
+        took.as_secs_f64()
+    ));
 }

@@ -61,7 +61,13 @@ pub(crate) fn build(package: &str, binary: &str, profile: Profile) -> Result<Pat
 /// The build folder, asked of cargo, which knows every way to set it.
 fn target() -> Result<PathBuf> {
     let output = cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .output()
         .context("cargo cannot be started")?;
     let metadata: serde_json::Value =

@@ -14,23 +14,56 @@ use super::BUILD_LIMIT;
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     (
         "sallyport-policy",
-        &["tokio", "hyper", "hyper-util", "reqwest", "kube", "kube-client", "rand", "getrandom",
-          "sallyport-crds", "sallyport-sidecar", "sallyport-recorder", "sallyport-cli"],
+        &[
+            "tokio",
+            "hyper",
+            "hyper-util",
+            "reqwest",
+            "kube",
+            "kube-client",
+            "rand",
+            "getrandom",
+            "sallyport-crds",
+            "sallyport-sidecar",
+            "sallyport-recorder",
+            "sallyport-cli",
+        ],
         "policy is pure: it waits for nothing, opens nothing and knows no cluster",
     ),
     (
         "sallyport-crds",
-        &["tokio", "hyper", "kube-client", "sallyport-sidecar", "sallyport-recorder", "sallyport-cli"],
+        &[
+            "tokio",
+            "hyper",
+            "kube-client",
+            "sallyport-sidecar",
+            "sallyport-recorder",
+            "sallyport-cli",
+        ],
         "the kinds are types and their YAML",
     ),
     (
         "sallyport-recorder",
-        &["hyper", "kube", "kube-client", "sallyport-sidecar", "sallyport-cli", "sallyport-crds"],
+        &[
+            "hyper",
+            "kube",
+            "kube-client",
+            "sallyport-sidecar",
+            "sallyport-cli",
+            "sallyport-crds",
+        ],
         "the recorder knows no proxy",
     ),
     (
         "sallyport-sidecar",
-        &["kube", "kube-core", "kube-client", "k8s-openapi", "sallyport-crds", "sallyport-cli"],
+        &[
+            "kube",
+            "kube-core",
+            "kube-client",
+            "k8s-openapi",
+            "sallyport-crds",
+            "sallyport-cli",
+        ],
         "the proxy has no cluster client and no YAML in it",
     ),
 ];
@@ -50,7 +83,9 @@ pub(super) fn proved() -> Result<Count> {
         for name in reach(package, &["--invert"])? {
             let ours = name.starts_with("sallyport-") && name != package;
             if ours && !LINKS_EVERYTHING.contains(&name.as_str()) {
-                wrong.push(format!("{name} depends on {package}, which only the command line may"));
+                wrong.push(format!(
+                    "{name} depends on {package}, which only the command line may"
+                ));
             }
         }
     }
@@ -63,7 +98,18 @@ pub(super) fn proved() -> Result<Count> {
 /// Names of all packages that a package is linked with, or that are linked with it.
 fn reach(package: &str, more: &[&str]) -> Result<BTreeSet<String>> {
     let mut command = cargo();
-    command.args(["tree", "--quiet", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--package", package]);
+    command.args([
+        "tree",
+        "--quiet",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--package",
+        package,
+    ]);
     command.args(["--target", "all"]).args(more);
     let text = process::run(&mut command, "", BUILD_LIMIT)?.good("cargo tree")?;
     let name = |line: &str| Some(line.split(' ').next()?.to_owned());

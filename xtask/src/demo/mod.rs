@@ -21,13 +21,23 @@ pub(crate) fn run() -> Result<bool> {
     let ready = scene::Ready::installed()?;
     let began = Instant::now();
     let mut stage = Stage::default();
-    let folder = tempfile::Builder::new().prefix("sallyport-demo-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("sallyport-demo-")
+        .tempdir()?;
     play(&mut stage, &ready, folder.path())?;
     let place = folder.path().to_path_buf();
     folder.close()?;
-    stage.check("nothing is left behind: every process ended, the folder is gone", !place.exists());
+    stage.check(
+        "nothing is left behind: every process ended, the folder is gone",
+        !place.exists(),
+    );
     say("");
-    say(&format!("{} of {} outcomes seen in {:.0} s", stage.seen(), stage.told(), began.elapsed().as_secs_f64()));
+    say(&format!(
+        "{} of {} outcomes seen in {:.0} s",
+        stage.seen(),
+        stage.told(),
+        began.elapsed().as_secs_f64()
+    ));
     Ok(stage.seen() == stage.told())
 }
 
@@ -44,7 +54,9 @@ fn play(stage: &mut Stage, ready: &scene::Ready, folder: &std::path::Path) -> Re
     recording::verified_and_tampered(stage, &database, &session)?;
     drop(database);
     say("");
-    say("The reference server (server-everything, over stdio) behind Sallyport, with a credential of its own.");
+    say(
+        "The reference server (server-everything, over stdio) behind Sallyport, with a credential of its own.",
+    );
     let mut everything = ready.everything(folder)?;
     tour::credential(stage, &everything)?;
     everything.guard.stop()

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use crate::files::{holds, walk};
 use crate::guard::sallyport;
 
 use super::scene::{DATABASE_TOKEN, Scene};
@@ -15,12 +16,19 @@ use super::stage::Stage;
 pub(crate) fn listed_and_replayed(stage: &mut Stage, scene: &Scene) -> Result<String> {
     let sessions = scene.guard.sessions()?;
     stage.act("Everything was recorded.");
-    stage.check_in(&format!("{} sessions are listed", sessions.len()), !sessions.is_empty(), &json!(sessions));
+    stage.check_in(
+        &format!("{} sessions are listed", sessions.len()),
+        !sessions.is_empty(),
+        &json!(sessions),
+    );
     let ids: Vec<String> = sessions.iter().filter_map(id_of).collect();
     for id in &ids {
         let text = scene.guard.command(&["replay", id, "--speed", "1000"])?;
         if text.contains("update orders") {
-            stage.check("the session of the change is replayed, with who approved it", text.contains("bob@example.com"));
+            stage.check(
+                "the session of the change is replayed, with who approved it",
+                text.contains("bob@example.com"),
+            );
             return Ok(id.clone());
         }
     }
@@ -31,19 +39,39 @@ pub(crate) fn listed_and_replayed(stage: &mut Stage, scene: &Scene) -> Result<St
 /// Export and verification need no guard; then one byte is changed in a copy.
 pub(crate) fn verified_and_tampered(stage: &mut Stage, scene: &Scene, session: &str) -> Result<()> {
     let export = sallyport(&scene.binary, &scene.state, &["export", session])?;
-    let lines = export.stdout.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count();
-    stage.check(&format!("the session is exported: {lines} events as JSON Lines"), export.status.success() && lines > 0);
+    let lines = export
+        .stdout
+        .lines()
+        .filter(|line| serde_json::from_str::<Value>(line).is_ok())
+        .count();
+    stage.check(
+        &format!("the session is exported: {lines} events as JSON Lines"),
+        export.status.success() && lines > 0,
+    );
     let verified = sallyport(&scene.binary, &scene.state, &["verify"])?;
-    stage.check(&format!("verified offline: {}", first_line(&verified.stdout)), verified.status.success());
+    stage.check(
+        &format!("verified offline: {}", first_line(&verified.stdout)),
+        verified.status.success(),
+    );
     let copy = scene.state.with_extension("tampered");
     copy_folder(&scene.state, &copy)?;
     let changed = flip_a_byte(&copy.join("recordings"))?;
     let tampered = sallyport(&scene.binary, &copy, &["verify"])?;
-    let name = changed.file_name().unwrap_or_default().display().to_string();
+    let name = changed
+        .file_name()
+        .unwrap_or_default()
+        .display()
+        .to_string();
     stage.act(&format!("One byte of {name} is changed, in a copy."));
     let complaint = format!("{}{}", tampered.stdout, tampered.stderr);
-    stage.check(&format!("found: {}", first_line(&complaint)), !tampered.status.success());
-    stage.check("no file holds the database's credential", !any_file_holds(&scene.state, DATABASE_TOKEN)?);
+    stage.check(
+        &format!("found: {}", first_line(&complaint)),
+        !tampered.status.success(),
+    );
+    stage.check(
+        "no file holds the database's credential",
+        !any_file_holds(&scene.state, DATABASE_TOKEN)?,
+    );
     Ok(())
 }
 
@@ -52,20 +80,27 @@ fn id_of(session: &Value) -> Option<String> {
 }
 
 fn first_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default()
+    text.lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default()
 }
 
 /// Turns over one bit in the middle of the longest segment.
 fn flip_a_byte(folder: &Path) -> Result<PathBuf> {
     let mut segments = Vec::new();
     walk(folder, &mut |path| {
-        let segment = path.extension().is_some_and(|ending| ending == "seg" || ending == "log" || ending == "segment");
+        let segment = path
+            .extension()
+            .is_some_and(|ending| ending == "seg" || ending == "log" || ending == "segment");
         if segment {
             segments.push((fs::metadata(path)?.len(), path.to_path_buf()));
         }
         Ok(())
     })?;
-    let (_, path) = segments.into_iter().max().context("no segment was written")?;
+    let (_, path) = segments
+        .into_iter()
+        .max()
+        .context("no segment was written")?;
     let mut bytes = fs::read(&path)?;
     let middle = bytes.len() / 2;
     if let Some(byte) = bytes.get_mut(middle) {
@@ -78,8 +113,7 @@ fn flip_a_byte(folder: &Path) -> Result<PathBuf> {
 fn any_file_holds(folder: &Path, secret: &str) -> Result<bool> {
     let mut found = false;
     walk(folder, &mut |path| {
-        let bytes = fs::read(path)?;
-        found |= bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        found |= holds(path, secret)?;
         Ok(())
     })?;
     Ok(found)
@@ -94,18 +128,4 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         fs::copy(path, target)?;
         Ok(())
     })
-}
-
-/// Every plain file below a folder; sockets and the like are passed over.
-fn walk(folder: &Path, visit: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            walk(&entry.path(), visit)?;
-        } else if kind.is_file() {
-            visit(&entry.path())?;
-        }
-    }
-    Ok(())
 }

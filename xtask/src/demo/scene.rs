@@ -15,8 +15,6 @@ use crate::setup::{Node, Python};
 use crate::workspace::{self, Profile};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-const GATEWAY_OF_DATABASE: &str = "database";
-const GATEWAY_OF_EVERYTHING: &str = "everything";
 
 /// The servers' own credentials. Both are in the quickstart's `secret.yaml` under other values, which `--secret` overrides.
 pub(crate) const DATABASE_TOKEN: &str = "database-credential-5f0c9a7d31";
@@ -31,6 +29,17 @@ pub(crate) struct Ready {
     sallyport: PathBuf,
 }
 
+/// A server that is to be guarded.
+#[derive(Debug)]
+struct Server {
+    /// Its gateway in the quickstart.
+    gateway: &'static str,
+    secret: (&'static str, &'static str),
+    upstream: Upstream,
+    straight: Value,
+    service: Option<Service>,
+}
+
 /// A guarded server, and Ada's way to it.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -38,11 +47,11 @@ pub(crate) struct Scene {
     pub(crate) state: PathBuf,
     pub(crate) binary: PathBuf,
     /// The server without the guard, for comparison.
-    pub(crate) straight: Value,
+    straight: Value,
     node: PathBuf,
     drivers: PathBuf,
     token: String,
-    _server: Option<Service>,
+    _service: Option<Service>,
 }
 
 impl Ready {
@@ -63,64 +72,83 @@ impl Ready {
         self.fill(&file)?;
         let port = process::free_port()?;
         let mut server = Command::new(self.python.script("mcp-server-motherduck"));
-        server.arg("--db-path").arg(&file).args(["--read-write", "--transport", "http"]);
+        server
+            .arg("--db-path")
+            .arg(&file)
+            .args(["--read-write", "--transport", "http"]);
         server.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
         // It would ask a registry for news of its framework.
-        server.env("FASTMCP_CHECK_FOR_UPDATES", "off").env("FASTMCP_SHOW_SERVER_BANNER", "false");
+        server
+            .env("FASTMCP_CHECK_FOR_UPDATES", "off")
+            .env("FASTMCP_SHOW_SERVER_BANNER", "false");
         let mut service = Service::start(&mut server, &folder.join("database-server.log"))?;
         process::listening(&mut service, port, START_LIMIT).context("mcp-server-motherduck")?;
         let url = format!("http://127.0.0.1:{port}/mcp");
         let straight = json!({ "transport": "http", "url": url });
-        let secrets = [("database-upstream/token", DATABASE_TOKEN)];
-        self.scene(folder, GATEWAY_OF_DATABASE, Upstream::Url(url), &secrets, straight, Some(service))
+        let server = Server {
+            gateway: "database",
+            secret: ("database-upstream/token", DATABASE_TOKEN),
+            upstream: Upstream::Url(url),
+            straight,
+            service: Some(service),
+        };
+        self.scene(folder, server)
     }
 
     /// The reference server on stdio, and the guard.
     pub(crate) fn everything(&self, folder: &Path) -> Result<Scene> {
         let words = [self.node.program(), self.node.everything(), "stdio".into()];
-        let words: Vec<String> = words.iter().map(|word| word.display().to_string()).collect();
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| word.display().to_string())
+            .collect();
         let straight = json!({ "transport": "stdio", "command": words, "env": { "EVERYTHING_TOKEN": EVERYTHING_TOKEN } });
-        let secrets = [("everything-upstream/token", EVERYTHING_TOKEN)];
-        self.scene(folder, GATEWAY_OF_EVERYTHING, Upstream::Command(words), &secrets, straight, None)
+        let server = Server {
+            gateway: "everything",
+            secret: ("everything-upstream/token", EVERYTHING_TOKEN),
+            upstream: Upstream::Command(words),
+            straight,
+            service: None,
+        };
+        self.scene(folder, server)
     }
 
     fn fill(&self, file: &Path) -> Result<()> {
-        let script = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(open(sys.argv[2]).read())";
+        let script =
+            "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(open(sys.argv[2]).read())";
         let mut make = Command::new(self.python.program());
-        make.args(["-c", script]).arg(file).arg(quickstart().join("shop.sql"));
+        make.args(["-c", script])
+            .arg(file)
+            .arg(quickstart().join("shop.sql"));
         process::run(&mut make, "", START_LIMIT)?.good("making the database")?;
         Ok(())
     }
 
-    fn scene(
-        &self,
-        folder: &Path,
-        gateway: &str,
-        upstream: Upstream,
-        secrets: &[(&str, &str)],
-        straight: Value,
-        server: Option<Service>,
-    ) -> Result<Scene> {
+    fn scene(&self, folder: &Path, server: Server) -> Result<Scene> {
+        let gateway = server.gateway;
         let state = folder.join(gateway);
         let guard = Guard::start(&guard::Plan {
             binary: &self.sallyport,
             policy: &quickstart(),
             gateway,
             state: &state,
-            secrets,
-            upstream,
+            secrets: &[server.secret],
+            upstream: server.upstream,
             env: &[],
         })?;
-        say(&format!("  sallyport up -f examples/quickstart --gateway {gateway}  ->  {}", guard.url));
+        say(&format!(
+            "  sallyport up -f examples/quickstart --gateway {gateway}  ->  {}",
+            guard.url
+        ));
         Ok(Scene {
             token: guard.token("ada@example.com", "stock-clerks")?,
             guard,
             state,
             binary: self.sallyport.clone(),
-            straight,
+            straight: server.straight,
             node: self.node.program(),
             drivers: self.drivers.clone(),
-            _server: server,
+            _service: server.service,
         })
     }
 }
@@ -128,7 +156,10 @@ impl Ready {
 impl Scene {
     /// Ada's client takes these steps through the guard.
     pub(crate) fn ada(&self, steps: &[Value]) -> Result<Value> {
-        self.drive(json!({ "transport": "http", "url": self.guard.url, "token": self.token }), steps)
+        self.drive(
+            json!({ "transport": "http", "url": self.guard.url, "token": self.token }),
+            steps,
+        )
     }
 
     /// The same client straight at the server.
@@ -145,7 +176,10 @@ impl Scene {
             version: None,
         };
         let report = client::take(&mut driver, &place, steps)?;
-        report.get("outcomes").cloned().context("no outcomes in the driver's report")
+        report
+            .get("outcomes")
+            .cloned()
+            .context("no outcomes in the driver's report")
     }
 }
 

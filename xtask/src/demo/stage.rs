@@ -49,15 +49,22 @@ impl Stage {
 
 /// The first text block of a tool's result.
 pub(crate) fn text(outcome: &Value) -> &str {
-    outcome.pointer("/result/content/0/text").and_then(Value::as_str).unwrap_or_default()
+    outcome
+        .pointer("/result/content/0/text")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Whether the tool ran and did not fail.
 pub(crate) fn ran(outcome: &Value) -> bool {
-    outcome.get("result").is_some() && outcome.pointer("/result/isError") != Some(&Value::Bool(true))
+    outcome.get("result").is_some()
+        && outcome.pointer("/result/isError") != Some(&Value::Bool(true))
 }
 
 /// The message of a JSON-RPC error.
 pub(crate) fn error(outcome: &Value) -> &str {
-    outcome.pointer("/error/message").and_then(Value::as_str).unwrap_or_default()
+    outcome
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }

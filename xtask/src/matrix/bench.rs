@@ -24,8 +24,14 @@ const GLANCE: Duration = Duration::from_millis(200);
 
 /// Fake secrets of the servers; in two parts, so that no scanner takes this file for a leak.
 pub(crate) const SECRETS: [Secret; 2] = [
-    Secret { name: "AWS_ACCESS_KEY_ID", parts: ["AKIA", "IOSFODNN7EXAMPLE"] },
-    Secret { name: "GITHUB_TOKEN", parts: ["ghp_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE1"] },
+    Secret {
+        name: "AWS_ACCESS_KEY_ID",
+        parts: ["AKIA", "IOSFODNN7EXAMPLE"],
+    },
+    Secret {
+        name: "GITHUB_TOKEN",
+        parts: ["ghp_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE1"],
+    },
 ];
 
 /// The server's own credential, which the guard adds and no caller may see.
@@ -74,8 +80,14 @@ impl Bench {
             drivers: installed.node.drivers()?,
             installed,
             sallyport: workspace::build("sallyport-cli", "sallyport", Profile::Dev)?,
-            rmcp: workspace::build("sallyport-client-rmcp", "sallyport-client-rmcp", Profile::Dev)?,
-            folder: tempfile::Builder::new().prefix("sallyport-clients-").tempdir()?,
+            rmcp: workspace::build(
+                "sallyport-client-rmcp",
+                "sallyport-client-rmcp",
+                Profile::Dev,
+            )?,
+            folder: tempfile::Builder::new()
+                .prefix("sallyport-clients-")
+                .tempdir()?,
         })
     }
 
@@ -83,7 +95,12 @@ impl Bench {
         let name = format!("{server:?}").to_lowercase();
         let state = self.folder.path().join(&name);
         let env = environment();
-        let running = servers::start(server, &self.installed, &env, &self.folder.path().join(format!("{name}-server.log")))?;
+        let running = servers::start(
+            server,
+            &self.installed,
+            &env,
+            &self.folder.path().join(format!("{name}-server.log")),
+        )?;
         let credential = CREDENTIAL.value();
         let policy = workspace::clients().join("policy.yaml");
         let guard = Guard::start(&guard::Plan {
@@ -107,7 +124,9 @@ impl Bench {
     /// The same scenario straight at the server; once for each client and revision.
     pub(crate) fn direct(&self, row: &Row, known: &mut BTreeMap<String, Value>) -> Result<Value> {
         let family = match row.server {
-            Server::EverythingHttp | Server::EverythingSse | Server::EverythingStdio => Server::EverythingHttp,
+            Server::EverythingHttp | Server::EverythingSse | Server::EverythingStdio => {
+                Server::EverythingHttp
+            }
             Server::Dual => Server::Dual,
             Server::Time => Server::Time,
         };
@@ -131,7 +150,9 @@ impl Bench {
         let guard = &guarded.guard;
         let wire = match row.wire {
             Wire::Http => json!({ "transport": "http", "url": guard.url, "token": guarded.token }),
-            Wire::Sse => json!({ "transport": "sse", "url": guard.sse_url(), "token": guarded.token }),
+            Wire::Sse => {
+                json!({ "transport": "sse", "url": guard.sse_url(), "token": guarded.token })
+            }
             Wire::Connect => json!({
                 "transport": "stdio",
                 "command": [self.sallyport, "connect", guard.url],
@@ -151,7 +172,10 @@ impl Bench {
     }
 
     fn drive(&self, row: &Row, wire: Value) -> Result<Value> {
-        let steps: Vec<Value> = scenario::steps(row).iter().map(scenario::Step::to_json).collect();
+        let steps: Vec<Value> = scenario::steps(row)
+            .iter()
+            .map(scenario::Step::to_json)
+            .collect();
         let place = Place {
             wire,
             mode: row.mode,
@@ -163,9 +187,17 @@ impl Bench {
     fn driver(&self, client: Client) -> Command {
         let file = scenario::driver(client);
         let (program, script) = match client {
-            Client::Ts1 | Client::Ts2 => (self.installed.node.program(), Some(self.drivers.join(file))),
-            Client::Py1 => (self.installed.first.program(), Some(workspace::clients().join(file))),
-            Client::Py2 => (self.installed.second.program(), Some(workspace::clients().join(file))),
+            Client::Ts1 | Client::Ts2 => {
+                (self.installed.node.program(), Some(self.drivers.join(file)))
+            }
+            Client::Py1 => (
+                self.installed.first.program(),
+                Some(workspace::clients().join(file)),
+            ),
+            Client::Py2 => (
+                self.installed.second.program(),
+                Some(workspace::clients().join(file)),
+            ),
             Client::Rmcp => (self.rmcp.clone(), None),
         };
         let mut command = Command::new(program);
@@ -179,9 +211,13 @@ impl Guarded {
     /// Everything that was recorded proves itself.
     pub(crate) fn verify(&self) -> Result<Count> {
         guard::sallyport(&self.binary, &self.state, &["verify"])?.good("`sallyport verify`")?;
-        let text = guard::sallyport(&self.binary, &self.state, &["sessions", "-o", "json"])?.good("`sallyport sessions`")?;
+        let text = guard::sallyport(&self.binary, &self.state, &["sessions", "-o", "json"])?
+            .good("`sallyport sessions`")?;
         let list: Value = serde_json::from_str(&text)?;
-        let sessions = list.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+        let sessions = list
+            .get("items")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
         if sessions == 0 {
             anyhow::bail!("no session was recorded");
         }
@@ -199,8 +235,10 @@ impl Guarded {
 
 /// What servers find in their environment, and tell to whoever calls `get-env`.
 fn environment() -> Vec<(&'static str, String)> {
-    let mut env: Vec<(&'static str, String)> =
-        SECRETS.iter().map(|secret| (secret.name, secret.value())).collect();
+    let mut env: Vec<(&'static str, String)> = SECRETS
+        .iter()
+        .map(|secret| (secret.name, secret.value()))
+        .collect();
     env.push(("SALLYPORT_PLAIN", "plain words stay".into()));
     env
 }
@@ -212,8 +250,16 @@ fn answer_requests(guard: &Guard, done: &AtomicBool) -> Result<()> {
             let Some((id, "Pending")) = guard::phase(&request) else {
                 continue;
             };
-            let verb = if guard::tool(&request) == Some("get-sum") { "approve" } else { "deny" };
-            let by = Approver { user: "bob@example.com", group: "stock-leads", reason: "asked by the client matrix" };
+            let verb = if guard::tool(&request) == Some("get-sum") {
+                "approve"
+            } else {
+                "deny"
+            };
+            let by = Approver {
+                user: "bob@example.com",
+                group: "stock-leads",
+                reason: "asked by the client matrix",
+            };
             guard.decide(verb, id, by)?;
         }
         std::thread::sleep(GLANCE);

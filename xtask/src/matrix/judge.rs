@@ -12,7 +12,11 @@ use super::scenario::{Expect, Hidden, Step};
 pub(crate) fn all(steps: &[Step], direct: &Value, seen: &Value) -> Result<()> {
     let mut wrong = Vec::new();
     for step in steps {
-        let outcome = |report: &Value| report.pointer(&format!("/outcomes/{}", step.label)).cloned();
+        let outcome = |report: &Value| {
+            report
+                .pointer(&format!("/outcomes/{}", step.label))
+                .cloned()
+        };
         let judged = match (outcome(direct), outcome(seen)) {
             (Some(direct), Some(seen)) => one(&step.expect, &direct, &seen),
             _ => Err(anyhow::anyhow!("not reported")),
@@ -32,14 +36,20 @@ pub(crate) fn all(steps: &[Step], direct: &Value, seen: &Value) -> Result<()> {
 
 /// The revision that was spoken, for the row's line.
 pub(crate) fn revision(report: &Value) -> String {
-    let version = report.pointer("/connected/protocolVersion").and_then(Value::as_str);
+    let version = report
+        .pointer("/connected/protocolVersion")
+        .and_then(Value::as_str);
     version.unwrap_or("revision not told").to_owned()
 }
 
 fn one(expect: &Expect, direct: &Value, seen: &Value) -> Result<()> {
     match expect {
         Expect::Same | Expect::Approved => same(direct, seen),
-        Expect::Listed { member, key, hidden } => listed(member, key, hidden, direct, seen),
+        Expect::Listed {
+            member,
+            key,
+            hidden,
+        } => listed(member, key, hidden, direct, seen),
         Expect::Refused { says } => refused(says, "dev.sallyport~1denied", seen),
         Expect::UnknownTool => error_says("Unknown tool", seen),
         Expect::Absent => absent(seen),
@@ -52,7 +62,11 @@ fn same(direct: &Value, seen: &Value) -> Result<()> {
     for member in ["result", "error", "progress"] {
         let (expected, found) = (settled(direct.get(member)), settled(seen.get(member)));
         if expected != found {
-            bail!("{member} differs\n      straight: {}\n      guarded:  {}", short(&expected), short(&found));
+            bail!(
+                "{member} differs\n      straight: {}\n      guarded:  {}",
+                short(&expected),
+                short(&found)
+            );
         }
     }
     Ok(())
@@ -70,7 +84,9 @@ fn settled(value: Option<&Value>) -> Value {
 
 fn listed(member: &str, key: &str, hidden: &Hidden, direct: &Value, seen: &Value) -> Result<()> {
     let entries = |outcome: &Value| -> Result<BTreeMap<String, Value>> {
-        let list = outcome.pointer(&format!("/result/{member}")).and_then(Value::as_array);
+        let list = outcome
+            .pointer(&format!("/result/{member}"))
+            .and_then(Value::as_array);
         let list = list.with_context(|| format!("no list: {}", short(outcome)))?;
         let named = |entry: &Value| Some((entry.get(key)?.as_str()?.to_owned(), entry.clone()));
         Ok(list.iter().filter_map(named).collect())
@@ -90,7 +106,10 @@ fn listed(member: &str, key: &str, hidden: &Hidden, direct: &Value, seen: &Value
     }
     for (name, entry) in &expected {
         if found.get(name) != Some(entry) {
-            bail!("`{name}` is not as the server describes it: {}", short(&json!(found.get(name))));
+            bail!(
+                "`{name}` is not as the server describes it: {}",
+                short(&json!(found.get(name)))
+            );
         }
     }
     Ok(())
@@ -98,7 +117,10 @@ fn listed(member: &str, key: &str, hidden: &Hidden, direct: &Value, seen: &Value
 
 fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
     let failed = seen.pointer("/result/isError") == Some(&json!(true));
-    let text = seen.pointer("/result/content/0/text").and_then(Value::as_str).unwrap_or_default();
+    let text = seen
+        .pointer("/result/content/0/text")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let marked = seen.pointer(&format!("/result/_meta/{mark}")).is_some();
     if failed && marked && text.contains(says) {
         return Ok(());
@@ -107,7 +129,10 @@ fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
 }
 
 fn error_says(words: &str, seen: &Value) -> Result<()> {
-    let message = seen.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
+    let message = seen
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if message.contains(words) {
         return Ok(());
     }
@@ -134,7 +159,10 @@ fn masked(direct: &Value, seen: &Value) -> Result<()> {
     if !text.contains("plain words stay") {
         bail!("words that are no secret are gone: {}", short(seen));
     }
-    if seen.pointer("/result/_meta/dev.sallyport~1redacted").is_none() {
+    if seen
+        .pointer("/result/_meta/dev.sallyport~1redacted")
+        .is_none()
+    {
         bail!("not marked as masked: {}", short(seen));
     }
     Ok(())
@@ -143,17 +171,32 @@ fn masked(direct: &Value, seen: &Value) -> Result<()> {
 /// The server asked the same questions, but for those that policy does not let it ask.
 fn questions(direct: &Value, seen: &Value) -> Result<()> {
     let asked = |report: &Value| -> Vec<Value> {
-        let all = report.get("asked").and_then(Value::as_array).cloned().unwrap_or_default();
+        let all = report
+            .get("asked")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let allowed = |question: &Value| question.get("method") != Some(&json!("roots/list"));
         all.into_iter().filter(allowed).collect()
     };
     let roots = json!("roots/list");
-    let questions = seen.get("asked").and_then(Value::as_array).cloned().unwrap_or_default();
-    if questions.iter().any(|question| question.get("method") == Some(&roots)) {
+    let questions = seen
+        .get("asked")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    if questions
+        .iter()
+        .any(|question| question.get("method") == Some(&roots))
+    {
         bail!("questions: the server asked for roots, which no rule allows");
     }
     if asked(direct) != asked(seen) {
-        bail!("questions: straight {}, guarded {}", short(&json!(asked(direct))), short(&json!(asked(seen))));
+        bail!(
+            "questions: straight {}, guarded {}",
+            short(&json!(asked(direct))),
+            short(&json!(asked(seen)))
+        );
     }
     Ok(())
 }

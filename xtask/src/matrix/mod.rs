@@ -55,7 +55,11 @@ fn before_one_server(
             let seen = bench.through(row, &guarded)?;
             let steps = scenario::steps(row);
             judge::all(&steps, &expected, &seen)?;
-            Ok(Count::one(format!("{} steps, {}", steps.len(), judge::revision(&seen))))
+            Ok(Count::one(format!(
+                "{} steps, {}",
+                steps.len(),
+                judge::revision(&seen)
+            )))
         });
     }
     tally.step(&format!("recordings and secrets after {server}"), || {

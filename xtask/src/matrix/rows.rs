@@ -63,17 +63,16 @@ impl Row {
         };
         format!("{} ({wire}{era}) before {}", self.client, self.server)
     }
-
-    /// Whether the newest revision will be spoken.
-    pub(crate) fn is_modern(&self) -> bool {
-        self.server == Server::Dual && self.mode != "legacy"
-    }
 }
 
 /// Every row of the matrix.
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
-    for server in [Server::EverythingHttp, Server::EverythingSse, Server::EverythingStdio] {
+    for server in [
+        Server::EverythingHttp,
+        Server::EverythingSse,
+        Server::EverythingStdio,
+    ] {
         rows.extend(before_everything(server));
     }
     rows.extend(oldest_revisions());

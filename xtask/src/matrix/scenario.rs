@@ -81,7 +81,12 @@ fn step(label: &'static str, verb: &'static str, fields: Value, expect: Expect) 
 }
 
 fn call(label: &'static str, tool: &str, arguments: &Value, expect: Expect) -> Step {
-    step(label, "call", json!({ "name": tool, "arguments": arguments }), expect)
+    step(
+        label,
+        "call",
+        json!({ "name": tool, "arguments": arguments }),
+        expect,
+    )
 }
 
 /// Tools that both servers have and no rule allows, and the reference server's other ones.
@@ -98,26 +103,47 @@ const HIDDEN_TOOLS: &[&str] = &[
 ];
 
 fn lists() -> Vec<Step> {
-    let listed = |member, key, hidden| Expect::Listed { member, key, hidden };
+    let listed = |member, key, hidden| Expect::Listed {
+        member,
+        key,
+        hidden,
+    };
     vec![
-        step("tools", "listTools", json!({}), listed("tools", "name", Hidden::These(HIDDEN_TOOLS))),
+        step(
+            "tools",
+            "listTools",
+            json!({}),
+            listed("tools", "name", Hidden::These(HIDDEN_TOOLS)),
+        ),
         step(
             "resources",
             "listResources",
             json!({}),
-            listed("resources", "uri", Hidden::AllBut(&["demo://resource/static/document/architecture.md"])),
+            listed(
+                "resources",
+                "uri",
+                Hidden::AllBut(&["demo://resource/static/document/architecture.md"]),
+            ),
         ),
         step(
             "prompts",
             "listPrompts",
             json!({}),
-            listed("prompts", "name", Hidden::AllBut(&["simple-prompt", "completable-prompt"])),
+            listed(
+                "prompts",
+                "name",
+                Hidden::AllBut(&["simple-prompt", "completable-prompt"]),
+            ),
         ),
         step(
             "templates",
             "listTemplates",
             json!({}),
-            listed("resourceTemplates", "uriTemplate", Hidden::AllBut(&["demo://resource/dynamic/text/{resourceId}"])),
+            listed(
+                "resourceTemplates",
+                "uriTemplate",
+                Hidden::AllBut(&["demo://resource/dynamic/text/{resourceId}"]),
+            ),
         ),
     ]
 }
@@ -133,15 +159,45 @@ fn passed_on() -> Vec<Step> {
         "argument": { "name": "department", "value": "E" },
     });
     vec![
-        call("call", "echo", &json!({ "message": "hello, \u{1F980} \"quoted\"" }), Expect::Same),
+        call(
+            "call",
+            "echo",
+            &json!({ "message": "hello, \u{1F980} \"quoted\"" }),
+            Expect::Same,
+        ),
         call("tool-error", "echo", &json!({}), Expect::Same),
-        call("structured", "get-structured-content", &json!({ "location": "Chicago" }), Expect::Same),
+        call(
+            "structured",
+            "get-structured-content",
+            &json!({ "location": "Chicago" }),
+            Expect::Same,
+        ),
         step("progress", "call", long, Expect::Same),
-        step("resource", "read", json!({ "uri": "demo://resource/static/document/architecture.md" }), Expect::Same),
-        step("prompt", "prompt", json!({ "name": "simple-prompt" }), Expect::Same),
+        step(
+            "resource",
+            "read",
+            json!({ "uri": "demo://resource/static/document/architecture.md" }),
+            Expect::Same,
+        ),
+        step(
+            "prompt",
+            "prompt",
+            json!({ "name": "simple-prompt" }),
+            Expect::Same,
+        ),
         step("completion", "complete", argument, Expect::Same),
-        call("elicitation", "trigger-elicitation-request", &json!({}), Expect::Same),
-        call("sampling", "trigger-sampling-request", &json!({ "prompt": "hi" }), Expect::Same),
+        call(
+            "elicitation",
+            "trigger-elicitation-request",
+            &json!({}),
+            Expect::Same,
+        ),
+        call(
+            "sampling",
+            "trigger-sampling-request",
+            &json!({ "prompt": "hi" }),
+            Expect::Same,
+        ),
     ]
 }
 
@@ -151,20 +207,48 @@ fn policed() -> Vec<Step> {
             "forbidden-arguments",
             "echo",
             &json!({ "message": "a FORBIDDEN word" }),
-            Expect::Refused { says: "This word is not spoken here." },
+            Expect::Refused {
+                says: "This word is not spoken here.",
+            },
         ),
-        call("hidden-tool", "toggle-simulated-logging", &json!({}), Expect::UnknownTool),
-        call("no-such-tool", "no-such-tool", &json!({}), Expect::UnknownTool),
-        step("hidden-resource", "read", json!({ "uri": "demo://resource/static/document/startup.md" }), Expect::Absent),
-        step("hidden-prompt", "prompt", json!({ "name": "args-prompt", "arguments": { "city": "Oslo" } }), Expect::Absent),
+        call(
+            "hidden-tool",
+            "toggle-simulated-logging",
+            &json!({}),
+            Expect::UnknownTool,
+        ),
+        call(
+            "no-such-tool",
+            "no-such-tool",
+            &json!({}),
+            Expect::UnknownTool,
+        ),
+        step(
+            "hidden-resource",
+            "read",
+            json!({ "uri": "demo://resource/static/document/startup.md" }),
+            Expect::Absent,
+        ),
+        step(
+            "hidden-prompt",
+            "prompt",
+            json!({ "name": "args-prompt", "arguments": { "city": "Oslo" } }),
+            Expect::Absent,
+        ),
         call("masked", "get-env", &json!({}), Expect::Masked),
-        call("approved", "get-sum", &json!({ "a": 100, "b": 1 }), Expect::Approved),
+        call(
+            "approved",
+            "get-sum",
+            &json!({ "a": 100, "b": 1 }),
+            Expect::Approved,
+        ),
         call("rejected", "get-tiny-image", &json!({}), Expect::Rejected),
     ]
 }
 
 fn time() -> Vec<Step> {
-    let clock = json!({ "source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo" });
+    let clock =
+        json!({ "source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo" });
     let all = Expect::Listed {
         member: "tools",
         key: "name",
@@ -173,8 +257,18 @@ fn time() -> Vec<Step> {
     vec![
         step("tools", "listTools", json!({}), all),
         call("call", "convert_time", &clock, Expect::Same),
-        call("tool-error", "convert_time", &json!({ "source_timezone": "Nowhere", "time": "12:00", "target_timezone": "UTC" }), Expect::Same),
-        call("no-such-tool", "no-such-tool", &json!({}), Expect::UnknownTool),
+        call(
+            "tool-error",
+            "convert_time",
+            &json!({ "source_timezone": "Nowhere", "time": "12:00", "target_timezone": "UTC" }),
+            Expect::Same,
+        ),
+        call(
+            "no-such-tool",
+            "no-such-tool",
+            &json!({}),
+            Expect::UnknownTool,
+        ),
     ]
 }
 

@@ -77,12 +77,21 @@ impl Installed {
     /// The command of a stdio server.
     pub(crate) fn stdio(&self, server: Server) -> Vec<String> {
         let words = match server {
-            Server::Time => vec![self.first.script("mcp-server-time"), "--local-timezone=UTC".into()],
-            Server::EverythingHttp | Server::EverythingSse | Server::EverythingStdio | Server::Dual => {
+            Server::Time => vec![
+                self.first.script("mcp-server-time"),
+                "--local-timezone=UTC".into(),
+            ],
+            Server::EverythingHttp
+            | Server::EverythingSse
+            | Server::EverythingStdio
+            | Server::Dual => {
                 vec![self.node.program(), self.node.everything(), "stdio".into()]
             }
         };
-        words.iter().map(|word| word.display().to_string()).collect()
+        words
+            .iter()
+            .map(|word| word.display().to_string())
+            .collect()
     }
 }
 
@@ -107,7 +116,9 @@ pub(crate) fn start(
         Server::EverythingSse => (everything(installed, "sse"), "/sse"),
         Server::Dual => {
             let mut command = Command::new(installed.second.program());
-            command.arg(workspace::clients().join("servers/dual.py")).arg(port.to_string());
+            command
+                .arg(workspace::clients().join("servers/dual.py"))
+                .arg(port.to_string());
             (command, "/mcp")
         }
         Server::EverythingStdio | Server::Time => {
@@ -117,7 +128,9 @@ pub(crate) fn start(
             });
         }
     };
-    command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    command
+        .env_clear()
+        .envs(env.iter().map(|(name, value)| (name, value)));
     command.env("PORT", port.to_string());
     let mut service = Service::start(&mut command, log)?;
     process::listening(&mut service, port, START_LIMIT).with_context(|| server.to_string())?;

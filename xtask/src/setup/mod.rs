@@ -27,9 +27,18 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
 
 /// What `cargo xtask setup` does.
 pub(crate) fn everything() -> Result<()> {
-    say(&format!("node      {}", Node::installed()?.program().display()));
-    say(&format!("python    {} (SDK 1)", Python::first()?.program().display()));
-    say(&format!("python    {} (SDK 2)", Python::second()?.program().display()));
+    say(&format!(
+        "node      {}",
+        Node::installed()?.program().display()
+    ));
+    say(&format!(
+        "python    {} (SDK 1)",
+        Python::first()?.program().display()
+    ));
+    say(&format!(
+        "python    {} (SDK 2)",
+        Python::second()?.program().display()
+    ));
     say(&format!("deny      {}", cargo_deny()?.display()));
     Ok(())
 }

@@ -21,7 +21,8 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn installed() -> Result<Self> {
         let clients = workspace::clients();
-        let recipe = read(&clients.join("package.json"))? + &read(&clients.join("package-lock.json"))?;
+        let recipe =
+            read(&clients.join("package.json"))? + &read(&clients.join("package-lock.json"))?;
         let folder = cache::ready("npm", &recipe, "Node and npm packages", |folder| {
             fetch(&clients, folder)
         })?;
@@ -53,11 +54,18 @@ impl Node {
 
 fn fetch(clients: &Path, folder: &Path) -> Result<()> {
     if !starts("npm", "--version") {
-        apt(&["npm"], "npm is needed to fetch Node 22 and the TypeScript SDKs")?;
+        apt(
+            &["npm"],
+            "npm is needed to fetch Node 22 and the TypeScript SDKs",
+        )?;
     }
     for name in ["package.json", "package-lock.json"] {
         fs::copy(clients.join(name), folder.join(name))?;
     }
     // The package `node` fetches the binary of this machine's architecture in its install script.
-    step(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))
+    step(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(folder),
+    )
 }

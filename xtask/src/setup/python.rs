@@ -49,12 +49,23 @@ fn fetch(list: &Path, folder: &Path) -> Result<()> {
         .output()
         .is_ok_and(|output| output.status.success());
     if !whole {
-        apt(&["python3", "python3-venv"], "Python 3 with venv is needed for the Python SDKs")?;
+        apt(
+            &["python3", "python3-venv"],
+            "Python 3 with venv is needed for the Python SDKs",
+        )?;
     }
     step(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let python = folder.join("bin/python");
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--requirement"]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "--requirement",
+    ]);
     step(pip.arg(list))?;
     if !starts(&python, "--version") {
         anyhow::bail!("the environment in {} does not start", folder.display());

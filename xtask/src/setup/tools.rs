@@ -11,14 +11,27 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// cargo-deny, built from its own lock file.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    let folder = cache::ready("cargo-deny", CARGO_DENY, "cargo-deny (some minutes)", |folder| {
-        let mut install = workspace::cargo();
-        install
-            .args(["install", "--quiet", "--locked", "--version", CARGO_DENY, "cargo-deny", "--root"])
-            .arg(folder)
-            // Its build has nothing in common with ours, and would only fill the build folder.
-            .env_remove("CARGO_TARGET_DIR");
-        step(&mut install)
-    })?;
+    let folder = cache::ready(
+        "cargo-deny",
+        CARGO_DENY,
+        "cargo-deny (some minutes)",
+        |folder| {
+            let mut install = workspace::cargo();
+            install
+                .args([
+                    "install",
+                    "--quiet",
+                    "--locked",
+                    "--version",
+                    CARGO_DENY,
+                    "cargo-deny",
+                    "--root",
+                ])
+                .arg(folder)
+                // Its build has nothing in common with ours, and would only fill the build folder.
+                .env_remove("CARGO_TARGET_DIR");
+            step(&mut install)
+        },
+    )?;
     Ok(folder.join("bin/cargo-deny"))
 }
