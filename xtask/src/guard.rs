@@ -88,6 +88,11 @@ impl Guard {
         format!("{base}/sse")
     }
 
+    /// Its process id, for those who measure it.
+    pub(crate) fn process(&mut self) -> u32 {
+        self.service.child().id()
+    }
+
     /// Ends it and waits: what it writes at its end is then written.
     pub(crate) fn stop(&mut self) -> Result<()> {
         self.service.stop()

@@ -1,6 +1,6 @@
 //! Where things are: the repository, its build output, the cache of downloads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -28,24 +28,28 @@ pub(crate) fn cargo() -> Command {
 pub(crate) enum Profile {
     /// Quick to build; what tests and demo use.
     Dev,
+    /// What is measured.
+    Release,
 }
 
 impl Profile {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Dev => &[],
+            Self::Release => &["--release"],
         }
     }
 
     fn folder(self) -> &'static str {
         match self {
             Self::Dev => "debug",
+            Self::Release => "release",
         }
     }
 }
 
-/// Builds one binary of the workspace and tells where it lies.
-pub(crate) fn build(package: &str, binary: &str, profile: Profile) -> Result<PathBuf> {
+/// Builds one binary of the workspace and copies it into a folder: a build meanwhile must not change what is run.
+pub(crate) fn build(package: &str, binary: &str, profile: Profile, into: &Path) -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--quiet", "--package", package, "--bin", binary]);
     let status = command
@@ -55,7 +59,10 @@ pub(crate) fn build(package: &str, binary: &str, profile: Profile) -> Result<Pat
     if !status.success() {
         bail!("`{binary}` does not build");
     }
-    Ok(target()?.join(profile.folder()).join(binary))
+    let built = target()?.join(profile.folder()).join(binary);
+    let copy = into.join(binary);
+    std::fs::copy(&built, &copy).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(copy)
 }
 
 /// The build folder, asked of cargo, which knows every way to set it.

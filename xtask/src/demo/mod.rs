@@ -18,12 +18,12 @@ use stage::Stage;
 
 /// True: everything happened.
 pub(crate) fn run() -> Result<bool> {
-    let ready = scene::Ready::installed()?;
-    let began = Instant::now();
-    let mut stage = Stage::default();
     let folder = tempfile::Builder::new()
         .prefix("sallyport-demo-")
         .tempdir()?;
+    let ready = scene::Ready::installed(folder.path())?;
+    let began = Instant::now();
+    let mut stage = Stage::default();
     play(&mut stage, &ready, folder.path())?;
     let place = folder.path().to_path_buf();
     folder.close()?;

@@ -55,14 +55,14 @@ pub(crate) struct Scene {
 }
 
 impl Ready {
-    pub(crate) fn installed() -> Result<Self> {
+    pub(crate) fn installed(folder: &Path) -> Result<Self> {
         say("Getting ready: Node, the SDKs, the two servers, and Sallyport itself.");
         let node = Node::installed()?;
         Ok(Self {
             drivers: node.drivers()?,
             node,
             python: Python::second()?,
-            sallyport: workspace::build("sallyport-cli", "sallyport", Profile::Dev)?,
+            sallyport: workspace::build("sallyport-cli", "sallyport", Profile::Dev, folder)?,
         })
     }
 

@@ -76,18 +76,17 @@ pub(crate) struct Guarded {
 impl Bench {
     pub(crate) fn set_up() -> Result<Self> {
         let installed = Installed::now()?;
+        let folder = tempfile::Builder::new()
+            .prefix("sallyport-clients-")
+            .tempdir()?;
+        let built =
+            |package, binary| workspace::build(package, binary, Profile::Dev, folder.path());
         Ok(Self {
             drivers: installed.node.drivers()?,
             installed,
-            sallyport: workspace::build("sallyport-cli", "sallyport", Profile::Dev)?,
-            rmcp: workspace::build(
-                "sallyport-client-rmcp",
-                "sallyport-client-rmcp",
-                Profile::Dev,
-            )?,
-            folder: tempfile::Builder::new()
-                .prefix("sallyport-clients-")
-                .tempdir()?,
+            sallyport: built("sallyport-cli", "sallyport")?,
+            rmcp: built("sallyport-client-rmcp", "sallyport-client-rmcp")?,
+            folder,
         })
     }
 

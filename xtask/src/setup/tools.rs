@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{cache, step};
+use super::{apt, cache, starts, step};
 use crate::workspace;
 
 const CARGO_DENY: &str = "0.20.2";
@@ -34,4 +34,16 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
         },
     )?;
     Ok(folder.join("bin/cargo-deny"))
+}
+
+/// Debian's nginx, which is measured beside the guard. It is off the path of people who are not root.
+pub(crate) fn nginx() -> Result<PathBuf> {
+    let program = PathBuf::from("/usr/sbin/nginx");
+    if !starts(&program, "-v") {
+        apt(
+            &["nginx-light"],
+            "nginx is what the guard is measured against",
+        )?;
+    }
+    Ok(program)
 }
