@@ -149,7 +149,7 @@ impl Bundle {
     }
 
     /// What refuses every call, whatever it asks for.
-    fn standing_refusal(&self, now: UnixMillis) -> Option<DenyReason> {
+    pub(super) fn standing_refusal(&self, now: UnixMillis) -> Option<DenyReason> {
         let expired = self.expires.is_some_and(|end| end <= now);
         self.refusal
             .or(expired.then_some(DenyReason::PolicyExpired))
@@ -179,7 +179,7 @@ impl Bundle {
     /// The postings of every target that names what the call asks for. `methods` of an Allow or hold say nothing
     /// about tools, prompts and resources, which have targets of their own, nor about what is open; a Deny on the
     /// method says all.
-    fn postings<'b>(&'b self, operation: &Operation<'_>) -> Result<Vec<&'b Posting>, DenyReason> {
+    pub(super) fn postings<'b>(&'b self, operation: &Operation<'_>) -> Result<Vec<&'b Posting>, DenyReason> {
         let index = &self.index;
         let mut found = vec![&index.always];
         match operation {
@@ -232,7 +232,7 @@ impl Bundle {
     }
 
     /// The rules that may be about this call, each with its object, in the bundle's order.
-    fn about<'b>(
+    pub(super) fn about<'b>(
         &'b self,
         postings: &[&Posting],
         principal: &Principal,
@@ -334,7 +334,7 @@ impl Bundle {
         let denied = applying.any(|(rule, object)| {
             !object.observed
                 && object.excludes(facts, &self.issuers).is_none()
-                && surely_denies(rule, facts)
+                && surely_denies(rule.effect, rule.prospect(facts))
         });
         if denied {
             return false;
@@ -399,8 +399,8 @@ impl Bundle {
     }
 }
 
-fn surely_denies(rule: &ActiveRule, facts: &Facts<'_>) -> bool {
-    match (rule.effect, rule.prospect(facts)) {
+pub(super) fn surely_denies(effect: Effect, prospect: Prospect) -> bool {
+    match (effect, prospect) {
         (Effect::Deny, Prospect::Surely | Prospect::CannotBeEvaluated)
         | (Effect::RequireApproval, Prospect::CannotBeEvaluated) => true,
         (Effect::Deny, Prospect::Maybe | Prospect::Never)
