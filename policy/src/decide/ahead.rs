@@ -6,14 +6,13 @@
 
 use std::sync::Arc;
 
-use super::engine::surely_denies;
+use super::lists::{permits, surely_denies};
 use super::operation::{Facts, Operation, ToolFacts, no_header};
-use super::rule::{ActiveObject, ActiveRule, Prospect};
+use super::rule::{ActiveObject, Prospect};
 use super::verdict::{DenyReason, HoldRule};
 use crate::bundle::{Bundle, IssuerContext};
-use crate::name::{RuleId, RuleSource};
+use crate::name::RuleId;
 use crate::principal::Principal;
-use crate::source::Effect;
 use crate::time::UnixMillis;
 
 /// Somebody who will call later.
@@ -94,14 +93,6 @@ impl Bundle {
             (true, true) => Err(NoWindow::NotHeld),
             (true, false) => Ok(holds),
         }
-    }
-}
-
-fn permits(rule: &ActiveRule, object: &ActiveObject) -> bool {
-    match rule.effect {
-        Effect::Allow => true,
-        Effect::RequireApproval => object.source != RuleSource::Guardrail,
-        Effect::Deny => false,
     }
 }
 

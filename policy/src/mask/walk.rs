@@ -140,8 +140,14 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
             // A hit inside one text may still owe its lead to the text before.
             if let [(bound, node)] = crossed.as_slice() {
                 let span = hit.span.start - bound.start..hit.span.end - bound.start;
-                let own = self.session.engine().scan(&node.as_str().unwrap_or_default());
-                if own.iter().any(|own| own.span.start <= span.start && span.end <= own.span.end) {
+                let own = self
+                    .session
+                    .engine()
+                    .scan(&node.as_str().unwrap_or_default());
+                if own
+                    .iter()
+                    .any(|own| own.span.start <= span.start && span.end <= own.span.end)
+                {
                     continue;
                 }
             }
