@@ -1,0 +1,211 @@
+//! Compares what a client saw through the guard with what the table says.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::bench::SECRETS;
+use super::scenario::{Expect, Hidden, Step};
+
+/// All steps of a row; the error names every one that is not as it must be.
+pub(crate) fn all(steps: &[Step], direct: &Value, seen: &Value) -> Result<()> {
+    let mut wrong = Vec::new();
+    for step in steps {
+        let outcome = |report: &Value| {
+            report
+                .pointer(&format!("/outcomes/{}", step.label))
+                .cloned()
+        };
+        let judged = match (outcome(direct), outcome(seen)) {
+            (Some(direct), Some(seen)) => one(&step.expect, &direct, &seen),
+            _ => Err(anyhow::anyhow!("not reported")),
+        };
+        if let Err(error) = judged {
+            wrong.push(format!("{}: {error:#}", step.label));
+        }
+    }
+    if let Err(error) = questions(direct, seen) {
+        wrong.push(format!("{error:#}"));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", wrong.join("\n    "))
+}
+
+/// The revision that was spoken, for the row's line.
+pub(crate) fn revision(report: &Value) -> String {
+    let version = report
+        .pointer("/connected/protocolVersion")
+        .and_then(Value::as_str);
+    version.unwrap_or("revision not told").to_owned()
+}
+
+fn one(expect: &Expect, direct: &Value, seen: &Value) -> Result<()> {
+    match expect {
+        Expect::Same | Expect::Approved => same(direct, seen),
+        Expect::Listed {
+            member,
+            key,
+            hidden,
+        } => listed(member, key, hidden, direct, seen),
+        Expect::Refused { says } => refused(says, "dev.sallyport~1denied", seen),
+        Expect::UnknownTool => error_says("Unknown tool", seen),
+        Expect::Absent => absent(seen),
+        Expect::Masked => masked(direct, seen),
+        Expect::Rejected => refused("", "dev.sallyport~1approval", seen),
+    }
+}
+
+fn same(direct: &Value, seen: &Value) -> Result<()> {
+    for member in ["result", "error", "progress"] {
+        let (expected, found) = (settled(direct.get(member)), settled(seen.get(member)));
+        if expected != found {
+            bail!(
+                "{member} differs\n      straight: {}\n      guarded:  {}",
+                short(&expected),
+                short(&found)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A value without what the guard may change of any result: how long and for whom it may be cached (law 28).
+fn settled(value: Option<&Value>) -> Value {
+    let mut value = value.cloned().unwrap_or(Value::Null);
+    if let Some(members) = value.as_object_mut() {
+        members.remove("ttlMs");
+        members.remove("cacheScope");
+    }
+    value
+}
+
+fn listed(member: &str, key: &str, hidden: &Hidden, direct: &Value, seen: &Value) -> Result<()> {
+    let entries = |outcome: &Value| -> Result<BTreeMap<String, Value>> {
+        let list = outcome
+            .pointer(&format!("/result/{member}"))
+            .and_then(Value::as_array);
+        let list = list.with_context(|| format!("no list: {}", short(outcome)))?;
+        let named = |entry: &Value| Some((entry.get(key)?.as_str()?.to_owned(), entry.clone()));
+        Ok(list.iter().filter_map(named).collect())
+    };
+    let mut expected = entries(direct)?;
+    expected.retain(|name, _| match hidden {
+        Hidden::AllBut(kept) => kept.contains(&name.as_str()),
+        Hidden::These(gone) => !gone.contains(&name.as_str()),
+    });
+    let found = entries(seen)?;
+    if expected.is_empty() {
+        bail!("nothing is left to compare");
+    }
+    let names = |map: &BTreeMap<String, Value>| map.keys().cloned().collect::<Vec<_>>().join(", ");
+    if !expected.keys().eq(found.keys()) {
+        bail!("expected [{}], found [{}]", names(&expected), names(&found));
+    }
+    for (name, entry) in &expected {
+        if found.get(name) != Some(entry) {
+            bail!(
+                "`{name}` is not as the server describes it: {}",
+                short(&json!(found.get(name)))
+            );
+        }
+    }
+    Ok(())
+}
+
+fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
+    let failed = seen.pointer("/result/isError") == Some(&json!(true));
+    let text = seen
+        .pointer("/result/content/0/text")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let marked = seen.pointer(&format!("/result/_meta/{mark}")).is_some();
+    if failed && marked && text.contains(says) {
+        return Ok(());
+    }
+    bail!("not a refusal of ours that says `{says}`: {}", short(seen))
+}
+
+fn error_says(words: &str, seen: &Value) -> Result<()> {
+    let message = seen
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if message.contains(words) {
+        return Ok(());
+    }
+    bail!("no error that says `{words}`: {}", short(seen))
+}
+
+fn absent(seen: &Value) -> Result<()> {
+    if seen.get("error").is_some_and(|error| !error.is_null()) {
+        return Ok(());
+    }
+    bail!("not an error: {}", short(seen))
+}
+
+fn masked(direct: &Value, seen: &Value) -> Result<()> {
+    let (plain, text) = (direct.to_string(), seen.to_string());
+    for secret in SECRETS.iter().map(|secret| secret.value()) {
+        if !plain.contains(&secret) {
+            bail!("the server did not tell a secret that it has, so that nothing is shown");
+        }
+        if text.contains(&secret) {
+            bail!("a secret came through");
+        }
+    }
+    if !text.contains("plain words stay") {
+        bail!("words that are no secret are gone: {}", short(seen));
+    }
+    if seen
+        .pointer("/result/_meta/dev.sallyport~1redacted")
+        .is_none()
+    {
+        bail!("not marked as masked: {}", short(seen));
+    }
+    Ok(())
+}
+
+/// The server asked the same questions, but for those that policy does not let it ask.
+fn questions(direct: &Value, seen: &Value) -> Result<()> {
+    let asked = |report: &Value| -> Vec<Value> {
+        let all = report
+            .get("asked")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let allowed = |question: &Value| question.get("method") != Some(&json!("roots/list"));
+        all.into_iter().filter(allowed).collect()
+    };
+    let roots = json!("roots/list");
+    let questions = seen
+        .get("asked")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    if questions
+        .iter()
+        .any(|question| question.get("method") == Some(&roots))
+    {
+        bail!("questions: the server asked for roots, which no rule allows");
+    }
+    if asked(direct) != asked(seen) {
+        bail!(
+            "questions: straight {}, guarded {}",
+            short(&json!(asked(direct))),
+            short(&json!(asked(seen)))
+        );
+    }
+    Ok(())
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    if text.len() <= 600 {
+        return text;
+    }
+    let head: String = text.chars().take(600).collect();
+    format!("{head}… ({} bytes)", text.len())
+}

@@ -1,0 +1,71 @@
+//! Node 22 with the official TypeScript SDKs and the reference server, all from npm by lock file.
+//!
+//! Node itself comes from npm's package `node`, so that what runs does not depend on the machine; only an npm to fetch
+//! it with is taken from there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{apt, cache, read, starts, step};
+use crate::workspace;
+
+/// An installed Node and its packages.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    folder: PathBuf,
+}
+
+impl Node {
+    pub(crate) fn installed() -> Result<Self> {
+        let clients = workspace::clients();
+        let recipe =
+            read(&clients.join("package.json"))? + &read(&clients.join("package-lock.json"))?;
+        let folder = cache::ready("npm", &recipe, "Node and npm packages", |folder| {
+            fetch(&clients, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.folder.join("node_modules/node/bin/node")
+    }
+
+    /// The start script of `@modelcontextprotocol/server-everything`.
+    pub(crate) fn everything(&self) -> PathBuf {
+        self.folder
+            .join("node_modules/@modelcontextprotocol/server-everything/dist/index.js")
+    }
+
+    /// The drivers beside the packages they import: Node looks for packages above the file that imports them.
+    pub(crate) fn drivers(&self) -> Result<PathBuf> {
+        let target = self.folder.join("drivers");
+        fs::create_dir_all(&target)?;
+        for name in ["common.mjs", "ts1.mjs", "ts2.mjs"] {
+            let from = workspace::clients().join(name);
+            fs::copy(&from, target.join(name))
+                .with_context(|| format!("cannot copy {}", from.display()))?;
+        }
+        Ok(target)
+    }
+}
+
+fn fetch(clients: &Path, folder: &Path) -> Result<()> {
+    if !starts("npm", "--version") {
+        apt(
+            &["npm"],
+            "npm is needed to fetch Node 22 and the TypeScript SDKs",
+        )?;
+    }
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(clients.join(name), folder.join(name))?;
+    }
+    // The package `node` fetches the binary of this machine's architecture in its install script.
+    step(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(folder),
+    )
+}

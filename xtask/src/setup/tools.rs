@@ -1,0 +1,49 @@
+//! Programs that check or measure, and are no part of the product.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{apt, cache, starts, step};
+use crate::workspace;
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// cargo-deny, built from its own lock file.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    let folder = cache::ready(
+        "cargo-deny",
+        CARGO_DENY,
+        "cargo-deny (some minutes)",
+        |folder| {
+            let mut install = workspace::cargo();
+            install
+                .args([
+                    "install",
+                    "--quiet",
+                    "--locked",
+                    "--version",
+                    CARGO_DENY,
+                    "cargo-deny",
+                    "--root",
+                ])
+                .arg(folder)
+                // Its build has nothing in common with ours, and would only fill the build folder.
+                .env_remove("CARGO_TARGET_DIR");
+            step(&mut install)
+        },
+    )?;
+    Ok(folder.join("bin/cargo-deny"))
+}
+
+/// Debian's nginx, which is measured beside the guard. It is off the path of people who are not root.
+pub(crate) fn nginx() -> Result<PathBuf> {
+    let program = PathBuf::from("/usr/sbin/nginx");
+    if !starts(&program, "-v") {
+        apt(
+            &["nginx-light"],
+            "nginx is what the guard is measured against",
+        )?;
+    }
+    Ok(program)
+}
