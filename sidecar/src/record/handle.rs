@@ -155,7 +155,7 @@ impl Recorder {
             return Durable::refused(RecordError::QueueFull(queued));
         }
         let (reply, durable) = Durable::waiting();
-        self.send(Message::Append(item, Some(reply)), durable)
+        self.send(Message::Append(Box::new(item), Some(reply)), durable)
     }
 
     /// Begins a call's record and reserves the space of its terminal event (law 31); nothing is waited for yet:

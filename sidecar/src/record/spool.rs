@@ -29,7 +29,7 @@ const GROUP_MESSAGES: usize = 4096;
 /// What a handle sends.
 #[derive(Debug)]
 pub(super) enum Message {
-    Append(Item, Option<oneshot::Sender<Stored>>),
+    Append(Box<Item>, Option<oneshot::Sender<Stored>>),
     EndSession {
         session: SessionId,
         at: UnixMillis,
@@ -195,7 +195,7 @@ impl Thread {
             match message {
                 Message::Append(item, reply) => {
                     bytes += weight(&item);
-                    self.writer.append(item, reply);
+                    self.writer.append(*item, reply);
                 }
                 Message::EndSession {
                     session,

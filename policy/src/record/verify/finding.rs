@@ -123,6 +123,40 @@ pub enum Problem {
     HeadRewritten { head: Head },
 }
 
+impl Problem {
+    /// The session that it is about; none where it is about a segment, a checkpoint or the whole.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::EventChanged { session, .. }
+            | Self::EventsRemoved { session, .. }
+            | Self::EventMoved { session, .. }
+            | Self::EventRepeated { session, .. }
+            | Self::ChainBroken { session, .. }
+            | Self::SessionRemoved { session, .. }
+            | Self::TailCut { session, .. }
+            | Self::HeadDiffers { session, .. }
+            | Self::PayloadChanged { session, .. }
+            | Self::PayloadMissing { session, .. } => Some(session),
+            Self::Unreadable
+            | Self::LineChanged
+            | Self::SegmentSwapped { .. }
+            | Self::SegmentsRemoved { .. }
+            | Self::SegmentCut { .. }
+            | Self::SegmentChanged { .. }
+            | Self::NoHeader
+            | Self::CarriedDiffers
+            | Self::KeyChanged
+            | Self::BadSignature { .. }
+            | Self::CheckpointMissing { .. }
+            | Self::CheckpointBroken { .. }
+            | Self::PrefixChanged { .. }
+            | Self::HeadNotReached { .. }
+            | Self::HeadRewritten { .. } => None,
+        }
+    }
+}
+
 fn events(from: u64, through: u64) -> String {
     if from == through {
         format!("event {from}")

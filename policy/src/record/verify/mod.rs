@@ -5,6 +5,8 @@
 //! something only to somebody who got its public half by another way than the folder itself.
 
 mod finding;
+#[cfg(test)]
+mod laws;
 mod session;
 #[cfg(test)]
 mod tests;
