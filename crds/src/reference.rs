@@ -10,6 +10,9 @@ Printed by `crdgen` from the types in `policy/src/source`; edit those. Everythin
 bold must be given. What a field exactly does, where two people would guess differently, is tested law by law.
 ";
 
+/// Where a schema keeps its CEL rules.
+const RULES: &str = "x-kubernetes-validations";
+
 /// The page as Markdown.
 ///
 /// # Errors
@@ -89,11 +92,15 @@ fn row(path: &str, schema: &Map<String, Value>, required: bool, page: &mut Strin
         .get("description")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let rules = schema
-        .get("x-kubernetes-validations")
-        .and_then(Value::as_array);
+    let items = schema.get("items").and_then(|items| items.get(RULES));
+    let rules = [schema.get(RULES), items];
     let mut meaning = description.replace('\n', " ");
-    for rule in rules.into_iter().flatten() {
+    for rule in rules
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_array)
+        .flatten()
+    {
         let message = rule
             .get("message")
             .and_then(Value::as_str)

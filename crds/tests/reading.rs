@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sallyport_crds::yaml::{Input, Loaded, Mistake, ObjectName, load};
+use sallyport_policy::compile::{compile, run_tests};
 use sallyport_policy::name::GatewayName;
 use sallyport_policy::source::gateway::{CredentialTarget, Transport};
 use sallyport_policy::source::rule::Operand;
@@ -193,11 +194,13 @@ fn secrets_are_read_and_never_shown() {
 #[test]
 fn a_field_path_leads_to_its_place() {
     let loaded = load(&[Input::Path(folder("examples"))]).unwrap();
+    let object = ObjectName {
+        kind: "McpAccessPolicy".to_owned(),
+        namespace: "shop".to_owned(),
+        name: "stock-clerks".to_owned(),
+    };
     let at = |path: &str| {
-        let place = loaded
-            .places
-            .locate("McpAccessPolicy", "shop", "stock-clerks", path)
-            .unwrap();
+        let place = loaded.places.locate(&object, path).unwrap();
         (place.line, place.column)
     };
     assert_eq!(at("spec.rules[2].when[0].values[0]"), (29, 54));
@@ -207,12 +210,39 @@ fn a_field_path_leads_to_its_place() {
         at("spec.rules[2]"),
         "the section around it"
     );
-    let object = ObjectName {
-        kind: "McpAccessPolicy".to_owned(),
-        namespace: "shop".to_owned(),
-        name: "stock-clerks".to_owned(),
-    };
     assert_eq!(loaded.places.of(&object).unwrap().line, 1);
+}
+
+#[test]
+fn the_examples_compile_without_a_warning() {
+    let loaded = load(&[Input::Path(folder("examples"))]).unwrap();
+    let gateway = loaded.sources.gateways[0].gateway_name();
+    let compiled = compile(&loaded.sources, &gateway).unwrap();
+    assert!(compiled.warnings.is_empty(), "{:?}", compiled.warnings);
+    for result in run_tests(&loaded.sources) {
+        assert!(result.passed(), "{result:?}");
+    }
+}
+
+#[test]
+fn a_mistake_of_the_compiler_has_a_place_in_its_file() {
+    let yaml = format!(
+        "{GATEWAY}spec: {{}}\n---\n{POLICY}  rules:\n  - name: a\n    effect: Deny\n    tools: [a]\n    when: [{{ argument: $.a, operator: Matches, values: ['('] }}]\n"
+    );
+    let loaded = read(&yaml).unwrap();
+    let gateway = loaded.sources.gateways[0].gateway_name();
+    let mistakes = compile(&loaded.sources, &gateway).unwrap_err();
+    let told: Vec<String> = mistakes
+        .into_iter()
+        .map(|mistake| Mistake::of_compiler(mistake, &loaded.places).to_string())
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with(
+            "test.yaml:15:57: McpAccessPolicy default/a: spec.rules[0].when[0].values[0]: "
+        ),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod bundle;
+pub mod compile;
 pub mod condition;
 pub mod decide;
 pub mod json;

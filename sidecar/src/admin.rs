@@ -26,7 +26,10 @@ impl Readiness {
     /// Holds readiness back until the returned guard is dropped.
     pub fn block(&self, name: &'static str) -> BlockReady {
         self.lock().push(name);
-        BlockReady { name, readiness: self.clone() }
+        BlockReady {
+            name,
+            readiness: self.clone(),
+        }
     }
 
     /// What is missing; empty when ready.
@@ -51,20 +54,33 @@ impl Drop for BlockReady {
 }
 
 /// Answers one request to the admin listener.
-pub fn answer(metrics: &Metrics, readiness: &Readiness, _peer: SocketAddr, request: &Request<Incoming>) -> Response<ReplyBody> {
+pub fn answer(
+    metrics: &Metrics,
+    readiness: &Readiness,
+    _peer: SocketAddr,
+    request: &Request<Incoming>,
+) -> Response<ReplyBody> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".into());
+        return text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET is served here\n".into(),
+        );
     }
     match request.uri().path() {
         "/livez" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" => ready(readiness),
         "/metrics" => {
             let mut response = text(StatusCode::OK, metrics.exposition());
-            let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+            let kind = HeaderValue::from_static(
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            );
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "served here: /livez /readyz /metrics\n".into()),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "served here: /livez /readyz /metrics\n".into(),
+        ),
     }
 }
 
@@ -73,13 +89,19 @@ fn ready(readiness: &Readiness) -> Response<ReplyBody> {
     if missing.is_empty() {
         return text(StatusCode::OK, "ready\n".into());
     }
-    text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", missing.join(", ")))
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("waiting for: {}\n", missing.join(", ")),
+    )
 }
 
 fn text(status: StatusCode, body: String) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::full(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 

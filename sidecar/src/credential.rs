@@ -32,7 +32,10 @@ impl fmt::Debug for Secret {
 pub enum Credential {
     Header(HeaderCredential),
     /// An environment variable of a stdio server.
-    Env { name: String, secret: Secret },
+    Env {
+        name: String,
+        secret: Secret,
+    },
 }
 
 /// A header that is set on every message to the server.
@@ -55,11 +58,16 @@ pub enum CredentialError {
 impl HeaderCredential {
     /// `prefix` and `secret` joined are the header's value.
     pub fn new(name: &str, prefix: &str, secret: Secret) -> Result<Self, CredentialError> {
-        let header = HeaderName::try_from(name).map_err(|_| CredentialError::Name(name.to_owned()))?;
+        let header =
+            HeaderName::try_from(name).map_err(|_| CredentialError::Name(name.to_owned()))?;
         let mut value = HeaderValue::try_from(format!("{prefix}{}", secret.reveal()))
             .map_err(|_| CredentialError::Value(name.to_owned()))?;
         value.set_sensitive(true);
-        Ok(Self { name: header, value, secret })
+        Ok(Self {
+            name: header,
+            value,
+            secret,
+        })
     }
 
     #[must_use]

@@ -103,10 +103,18 @@ impl Gateway {
         let to = next.bundle.revision();
         let gateway = next.bundle.gateway().clone();
         let from = self.in_force.swap(Arc::new(next)).bundle.revision();
-        let changed = Event::PolicyChanged(PolicyChanged { gateway, from: Some(from), to: Some(to) });
-        drop(self.recorder.append(&self.recorder.writer(), changed, Vec::new()));
+        let changed = Event::PolicyChanged(PolicyChanged {
+            gateway,
+            from: Some(from),
+            to: Some(to),
+        });
+        drop(
+            self.recorder
+                .append(&self.recorder.writer(), changed, Vec::new()),
+        );
         self.metrics.policy_swaps.inc();
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Ends what nobody has used for long; called now and then by whoever runs the gateway.
@@ -121,7 +129,9 @@ impl Gateway {
             server.sweep(idle).await;
         }
         self.journal.sweep(&self.recorder, now, idle);
-        self.metrics.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
+        self.metrics
+            .sessions
+            .set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
     }
 
     /// Ends a session and its pipe to the server, if it has one.

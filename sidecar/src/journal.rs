@@ -58,7 +58,13 @@ impl Journal {
         }
         let began = began(policy, principal, &key, circumstances());
         let session = recorder.begin_session(began);
-        open.insert(key, Open { session: session.clone(), used: now });
+        open.insert(
+            key,
+            Open {
+                session: session.clone(),
+                used: now,
+            },
+        );
         session
     }
 
@@ -78,7 +84,12 @@ impl Journal {
     }
 }
 
-fn began(policy: &InForce, principal: &Principal, key: &CallerKey, told: Circumstances) -> SessionBegan {
+fn began(
+    policy: &InForce,
+    principal: &Principal,
+    key: &CallerKey,
+    told: Circumstances,
+) -> SessionBegan {
     SessionBegan {
         caller: key.clone(),
         email: principal.email.clone(),

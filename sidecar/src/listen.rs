@@ -50,7 +50,9 @@ pub struct Listening {
 
 impl std::fmt::Debug for Listening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listening").field("connections", &self.connections).finish_non_exhaustive()
+        f.debug_struct("Listening")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +65,9 @@ where
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(listening.connections));
     loop {
-        let Some((stream, peer, slot)) = accept(&listener, &slots, &listening.stop).await else { break };
+        let Some((stream, peer, slot)) = accept(&listener, &slots, &listening.stop).await else {
+            break;
+        };
         // Small answers must not wait for a delayed acknowledgement; failure only costs latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -75,11 +79,15 @@ where
             let _slot = slot;
             match tls {
                 None => connection(TokioIo::new(stream), peer, service, watcher).await,
-                Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(TokioIo::new(stream), peer, service, watcher).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
-                },
+                Some(acceptor) => {
+                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => {
+                            connection(TokioIo::new(stream), peer, service, watcher).await
+                        }
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+                        Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
+                    }
+                }
             }
         });
     }
@@ -148,7 +156,13 @@ async fn connection<I, S, F>(
 }
 
 async fn drain(graceful: GracefulShutdown, limit: Duration) {
-    if tokio::time::timeout(limit, graceful.shutdown()).await.is_err() {
-        tracing::warn!(?limit, "connections still open after the drain time; closing them");
+    if tokio::time::timeout(limit, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            ?limit,
+            "connections still open after the drain time; closing them"
+        );
     }
 }

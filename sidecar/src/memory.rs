@@ -23,25 +23,35 @@ pub struct Share {
 impl Memory {
     #[must_use]
     pub fn new(gauge: Gauge) -> Self {
-        Self { used: Arc::default(), gauge }
+        Self {
+            used: Arc::default(),
+            gauge,
+        }
     }
 
     /// Takes `bytes` unless the sum would exceed `limit`.
     #[must_use]
     pub fn take(&self, bytes: usize, limit: usize) -> Option<Share> {
-        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-            used.checked_add(bytes).filter(|sum| *sum <= limit)
-        });
+        let taken = self
+            .used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                used.checked_add(bytes).filter(|sum| *sum <= limit)
+            });
         taken.ok()?;
         self.gauge.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
-        Some(Share { memory: self.clone(), bytes })
+        Some(Share {
+            memory: self.clone(),
+            bytes,
+        })
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         self.memory.used.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.memory.gauge.dec_by(i64::try_from(self.bytes).unwrap_or(i64::MAX));
+        self.memory
+            .gauge
+            .dec_by(i64::try_from(self.bytes).unwrap_or(i64::MAX));
     }
 }
 

@@ -81,20 +81,52 @@ impl Metrics {
         let refusals = Family::<RefusalLabels, Counter>::default();
         // 0.1 ms to about 26 s: added latency at one end, waiting for people at the other.
         let call_seconds = Histogram::new(exponential_buckets(0.0001, 4.0, 10));
-        let (masked, policy_swaps, policy_rejections) = (Counter::default(), Counter::default(), Counter::default());
-        let (streams, sessions, in_flight, held, body_bytes) =
-            (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
+        let (masked, policy_swaps, policy_rejections) =
+            (Counter::default(), Counter::default(), Counter::default());
+        let (streams, sessions, in_flight, held, body_bytes) = (
+            Gauge::default(),
+            Gauge::default(),
+            Gauge::default(),
+            Gauge::default(),
+            Gauge::default(),
+        );
         registry.register("calls", "Calls by how they ended", calls.clone());
-        registry.register("refusals", "Requests refused before or by policy, by reason code", refusals.clone());
-        registry.register_with_unit("call", "Time from request head to terminal record", Unit::Seconds, call_seconds.clone());
+        registry.register(
+            "refusals",
+            "Requests refused before or by policy, by reason code",
+            refusals.clone(),
+        );
+        registry.register_with_unit(
+            "call",
+            "Time from request head to terminal record",
+            Unit::Seconds,
+            call_seconds.clone(),
+        );
         registry.register("masked_values", "Values masked in answers", masked.clone());
         registry.register("streams", "Open client streams", streams.clone());
         registry.register("sessions", "Live protocol sessions", sessions.clone());
-        registry.register("calls_in_flight", "Calls between head and terminal record", in_flight.clone());
+        registry.register(
+            "calls_in_flight",
+            "Calls between head and terminal record",
+            in_flight.clone(),
+        );
         registry.register("calls_held", "Calls waiting for an approval", held.clone());
-        registry.register_with_unit("bodies", "Bytes of bodies held", Unit::Bytes, body_bytes.clone());
-        registry.register("policy_swaps", "Policies put in force", policy_swaps.clone());
-        registry.register("policy_rejections", "Changed policies refused", policy_rejections.clone());
+        registry.register_with_unit(
+            "bodies",
+            "Bytes of bodies held",
+            Unit::Bytes,
+            body_bytes.clone(),
+        );
+        registry.register(
+            "policy_swaps",
+            "Policies put in force",
+            policy_swaps.clone(),
+        );
+        registry.register(
+            "policy_rejections",
+            "Changed policies refused",
+            policy_rejections.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             calls,
@@ -148,8 +180,14 @@ mod tests {
         metrics.ended(Ended::Denied, 0.002);
         metrics.refused("no_rule");
         let text = metrics.exposition();
-        assert!(text.contains(r#"sallyport_calls_total{ended="Denied"} 1"#), "{text}");
-        assert!(text.contains(r#"sallyport_refusals_total{reason="no_rule"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"sallyport_calls_total{ended="Denied"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"sallyport_refusals_total{reason="no_rule"} 1"#),
+            "{text}"
+        );
         assert!(text.ends_with("# EOF\n"));
     }
 }

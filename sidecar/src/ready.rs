@@ -47,7 +47,9 @@ pub enum NotReady {
     Network(String),
     #[error("publicUrl: {0}")]
     Url(String),
-    #[error("`recording.payloads: Full` needs the recorder service and an auditor's key; use `Masked` or `Metadata`")]
+    #[error(
+        "`recording.payloads: Full` needs the recorder service and an auditor's key; use `Masked` or `Metadata`"
+    )]
     FullPayloads,
 }
 
@@ -55,7 +57,7 @@ impl Kit {
     /// Makes `bundle` ready. Keys that `before` has fetched are kept.
     pub fn ready(&self, bundle: Bundle, before: Option<&InForce>) -> Result<InForce, NotReady> {
         let settings = bundle.settings();
-        let masking = MaskingSettings::default();
+        let masking = MaskingSettings::gather(&settings.masking, &[], &[])?;
         let masker = Masker::new(&masking, &self.literals, &self.mask_key)?;
         let verifier = self.verifier(&bundle, before)?;
         let forward = headers(&settings.server.forward_headers)?;
@@ -81,8 +83,9 @@ impl Kit {
     fn verifier(&self, bundle: &Bundle, before: Option<&InForce>) -> Result<Verifier, NotReady> {
         let settings = bundle.settings();
         let urls: Vec<String> = settings.urls().map(str::to_owned).collect();
-        let mut config = IdentityConfig::of(&settings.authentication, bundle.gateway(), &urls, None)
-            .map_err(|mistakes| NotReady::Identity(joined(&mistakes)))?;
+        let mut config =
+            IdentityConfig::of(&settings.authentication, bundle.gateway(), &urls, None)
+                .map_err(|mistakes| NotReady::Identity(joined(&mistakes)))?;
         config.issuers.extend(self.local_issuer.clone());
         let verifier = match before {
             Some(before) => before.verifier.successor(config),
@@ -93,30 +96,55 @@ impl Kit {
 
     /// Names under which the gateway may be addressed: the listener's own, the policy's, and those of its URLs.
     fn names(&self, settings: &Settings) -> Names {
-        let mut names = Names { hosts: self.hosts.clone(), origins: Vec::new() };
-        names.hosts.extend(settings.listener.hosts.iter().map(|host| host.to_ascii_lowercase()));
+        let mut names = Names {
+            hosts: self.hosts.clone(),
+            origins: Vec::new(),
+        };
+        names.hosts.extend(
+            settings
+                .listener
+                .hosts
+                .iter()
+                .map(|host| host.to_ascii_lowercase()),
+        );
         for url in settings.urls() {
-            let Ok(uri) = url.parse::<Uri>() else { continue };
+            let Ok(uri) = url.parse::<Uri>() else {
+                continue;
+            };
             if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {
                 names.hosts.push(authority.host().to_ascii_lowercase());
-                names.origins.push(format!("{scheme}://{authority}").to_ascii_lowercase());
+                names
+                    .origins
+                    .push(format!("{scheme}://{authority}").to_ascii_lowercase());
             }
         }
         names
     }
 
     fn resource(&self, settings: &Settings) -> Result<Option<ProtectedResource>, NotReady> {
-        let Some(url) = settings.public_url.clone().or_else(|| self.own_url.clone()) else { return Ok(None) };
+        let Some(url) = settings.public_url.clone().or_else(|| self.own_url.clone()) else {
+            return Ok(None);
+        };
         let facts = ResourceFacts {
-            authorization_servers: settings.authentication.issuers.iter().map(|issuer| issuer.issuer.clone()).collect(),
+            authorization_servers: settings
+                .authentication
+                .issuers
+                .iter()
+                .map(|issuer| issuer.issuer.clone())
+                .collect(),
             ..ResourceFacts::default()
         };
-        ProtectedResource::new(&url, &facts).map(Some).map_err(|error| NotReady::Url(error.to_string()))
+        ProtectedResource::new(&url, &facts)
+            .map(Some)
+            .map_err(|error| NotReady::Url(error.to_string()))
     }
 }
 
 fn headers(names: &[String]) -> Result<Vec<HeaderName>, NotReady> {
-    names.iter().map(|name| HeaderName::try_from(name.as_str()).map_err(|_| NotReady::Header(name.clone()))).collect()
+    names
+        .iter()
+        .map(|name| HeaderName::try_from(name.as_str()).map_err(|_| NotReady::Header(name.clone())))
+        .collect()
 }
 
 fn recording(settings: &Settings) -> Result<Terms, NotReady> {
@@ -142,5 +170,9 @@ fn pins(on_change: OnPinChange) -> PinMode {
 }
 
 fn joined(mistakes: &[impl ToString]) -> String {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    mistakes
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }

@@ -47,7 +47,11 @@ pub enum Target {
     Http(Uri),
     Sse(Uri),
     /// `hidden`: variables of ours that the command must not inherit.
-    Stdio { program: String, arguments: Vec<String>, hidden: Vec<String> },
+    Stdio {
+        program: String,
+        arguments: Vec<String>,
+        hidden: Vec<String>,
+    },
 }
 
 /// Everything that one guard is made of.
@@ -76,8 +80,13 @@ pub struct Parts {
 pub enum StartError {
     #[error("the policy cannot be put in force: {0}")]
     Policy(#[from] NotReady),
-    #[error("the file of pins `{path}` cannot be read: {error}; mend it, or remove it to trust the server's tools anew")]
-    Pins { path: PathBuf, error: std::io::Error },
+    #[error(
+        "the file of pins `{path}` cannot be read: {error}; mend it, or remove it to trust the server's tools anew"
+    )]
+    Pins {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     #[error("the listener has no address: {0}")]
     Listener(std::io::Error),
 }
@@ -99,8 +108,10 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let ready = kit.ready(parts.bundle, None)?;
     let metrics = Metrics::new();
     let upstream = upstream(&parts.target, &ready, &parts.credentials, &parts.trust);
-    let catalog = Catalog::open(parts.pins.clone())
-        .map_err(|error| StartError::Pins { path: parts.pins.clone(), error })?;
+    let catalog = Catalog::open(parts.pins.clone()).map_err(|error| StartError::Pins {
+        path: parts.pins.clone(),
+        error,
+    })?;
     catalog.declare(declared_pins(&ready));
     let gateway = Arc::new(Gateway {
         changes: watch::Sender::new(0),
@@ -125,9 +136,19 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
     serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
     if let Some(listener) = parts.admin {
-        serving.push(serve_admin(Arc::clone(&gateway), listener, readiness.clone()));
+        serving.push(serve_admin(
+            Arc::clone(&gateway),
+            listener,
+            readiness.clone(),
+        ));
     }
-    Ok(Running { gateway, address, readiness, kit, serving })
+    Ok(Running {
+        gateway,
+        address,
+        readiness,
+        kit,
+        serving,
+    })
 }
 
 impl Running {
@@ -167,7 +188,9 @@ fn serve_mcp(
     listener: TcpListener,
     tls: Option<Arc<ListenerTls>>,
 ) -> tokio::task::JoinHandle<()> {
-    let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server_config()));
+    let acceptor = tls
+        .as_ref()
+        .map(|tls| TlsAcceptor::from(tls.server_config()));
     if let Some(tls) = tls {
         let stop = gateway.stop.clone();
         tokio::spawn(async move {
@@ -177,14 +200,28 @@ fn serve_mcp(
             }
         });
     }
-    let listening = Listening { tls: acceptor, connections: CONNECTIONS, stop: gateway.stop.clone(), drain: DRAIN };
+    let listening = Listening {
+        tls: acceptor,
+        connections: CONNECTIONS,
+        stop: gateway.stop.clone(),
+        drain: DRAIN,
+    };
     tokio::spawn(serve(listener, listening, move |peer, request| {
         inbound::handle(Arc::clone(&gateway), peer, request)
     }))
 }
 
-fn serve_admin(gateway: Arc<Gateway>, listener: TcpListener, readiness: Readiness) -> tokio::task::JoinHandle<()> {
-    let listening = Listening { tls: None, connections: 64, stop: gateway.stop.clone(), drain: Duration::from_secs(2) };
+fn serve_admin(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    readiness: Readiness,
+) -> tokio::task::JoinHandle<()> {
+    let listening = Listening {
+        tls: None,
+        connections: 64,
+        stop: gateway.stop.clone(),
+        drain: Duration::from_secs(2),
+    };
     let metrics = gateway.metrics.clone();
     tokio::spawn(serve(listener, listening, move |peer, request| {
         let reply = admin::answer(&metrics, &readiness, peer, &request);
@@ -202,10 +239,22 @@ async fn tidy(gateway: Arc<Gateway>) {
 }
 
 fn declared_pins(ready: &InForce) -> Vec<(String, sallyport_policy::name::Digest)> {
-    ready.bundle.settings().tool_pins.pins.iter().map(|pin| (pin.tool.clone(), pin.digest)).collect()
+    ready
+        .bundle
+        .settings()
+        .tool_pins
+        .pins
+        .iter()
+        .map(|pin| (pin.tool.clone(), pin.digest))
+        .collect()
 }
 
-fn upstream(target: &Target, ready: &InForce, credentials: &[Credential], trust: &Trust) -> Upstream {
+fn upstream(
+    target: &Target,
+    ready: &InForce,
+    credentials: &[Credential],
+    trust: &Trust,
+) -> Upstream {
     let limits = &ready.bundle.settings().limits;
     let response_limit = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
     let children = usize::try_from(limits.children).unwrap_or(usize::MAX);
@@ -216,7 +265,8 @@ fn upstream(target: &Target, ready: &InForce, credentials: &[Credential], trust:
             Credential::Env { .. } => None,
         })
         .collect();
-    let server = |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response_limit);
+    let server =
+        |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response_limit);
     match target {
         Target::Http(uri) => Upstream::Http(server(uri)),
         Target::Sse(uri) => {
@@ -228,11 +278,17 @@ fn upstream(target: &Target, ready: &InForce, credentials: &[Credential], trust:
             };
             Upstream::Linked(LinkedServer::new(Dial::Sse(server), children))
         }
-        Target::Stdio { program, arguments, hidden } => {
-            let secrets = credentials.iter().filter_map(|credential| match credential {
-                Credential::Env { name, secret } => Some((name.clone(), secret.clone())),
-                Credential::Header(_) => None,
-            });
+        Target::Stdio {
+            program,
+            arguments,
+            hidden,
+        } => {
+            let secrets = credentials
+                .iter()
+                .filter_map(|credential| match credential {
+                    Credential::Env { name, secret } => Some((name.clone(), secret.clone())),
+                    Credential::Header(_) => None,
+                });
             let command = StdioCommand {
                 program: program.clone(),
                 arguments: arguments.clone(),
@@ -248,7 +304,10 @@ fn upstream(target: &Target, ready: &InForce, credentials: &[Credential], trust:
 
 /// Keeps injected credentials out of the server's log lines, which become ours.
 fn cleaner(credentials: &[Credential]) -> Cleaner {
-    let secrets: Vec<_> = credentials.iter().map(|credential| credential.secret().clone()).collect();
+    let secrets: Vec<_> = credentials
+        .iter()
+        .map(|credential| credential.secret().clone())
+        .collect();
     Arc::new(move |line| {
         let mut line = line.to_owned();
         for secret in secrets.iter().filter(|secret| !secret.reveal().is_empty()) {

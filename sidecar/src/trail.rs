@@ -36,19 +36,38 @@ pub struct Trail {
 }
 
 impl Trail {
-    pub fn new(record: CallRecord, line: Line, mode: Mode, metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        record: CallRecord,
+        line: Line,
+        mode: Mode,
+        metrics: Metrics,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         metrics.in_flight.inc();
         let started = clock.monotonic();
-        Self { record: Some(record), line, mode, metrics, clock, started }
+        Self {
+            record: Some(record),
+            line,
+            mode,
+            metrics,
+            clock,
+            started,
+        }
     }
 
     /// The call's id; none only after the end, when nobody can ask.
     pub fn id(&self) -> CallId {
-        self.record.as_ref().map_or_else(|| CallId::new("-"), |record| record.id().clone())
+        self.record
+            .as_ref()
+            .map_or_else(|| CallId::new("-"), |record| record.id().clone())
     }
 
     /// Appends an event made with the call's id.
-    pub fn note(&mut self, event: impl FnOnce(CallId) -> Event, payloads: Vec<(PayloadKind, Bytes)>) {
+    pub fn note(
+        &mut self,
+        event: impl FnOnce(CallId) -> Event,
+        payloads: Vec<(PayloadKind, Bytes)>,
+    ) {
         let id = self.id();
         if let Some(record) = &mut self.record {
             record.note(event(id), payloads);
@@ -65,9 +84,15 @@ impl Trail {
 
     /// The terminal event; in `Strict` it is durable when this returns, or the trouble has been told.
     pub async fn end(mut self, outcome: Outcome, reason: Option<&str>, status: Option<u16>) {
-        let Some(record) = self.record.take() else { return };
+        let Some(record) = self.record.take() else {
+            return;
+        };
         self.tell(outcome, reason);
-        let durable = record.end(Ended { outcome, reason: reason.map(str::to_owned), status });
+        let durable = record.end(Ended {
+            outcome,
+            reason: reason.map(str::to_owned),
+            status,
+        });
         match self.mode {
             Mode::Strict => {
                 if let Err(error) = durable.await {
@@ -84,7 +109,11 @@ impl Trail {
         self.metrics.in_flight.dec();
         self.metrics.ended(label(outcome), took.as_secs_f64());
         let line = &self.line;
-        let rule = line.rule.as_ref().map(ToString::to_string).unwrap_or_default();
+        let rule = line
+            .rule
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let word = word(outcome);
         let millis = took.as_secs_f64() * 1000.0;
         tracing::info!(

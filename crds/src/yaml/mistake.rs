@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use sallyport_policy::compile;
 use sallyport_policy::source::consistency::Disagreement;
 
 use super::near::quoted;
-use super::place::{ObjectName, Place};
+use super::place::{ObjectName, Place, Places};
 
 /// Something in a file that its author must change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,31 @@ impl Mistake {
             self.hint = Some(format!("did you mean {}?", quoted(near)));
         }
         self
+    }
+
+    /// A mistake of the compiler, with the place that its field has in the files.
+    #[must_use]
+    pub fn of_compiler(mistake: compile::Mistake, places: &Places) -> Self {
+        let compile::Mistake {
+            object,
+            path,
+            expected,
+            found,
+            hint,
+        } = mistake;
+        let object = ObjectName {
+            kind: object.kind.to_owned(),
+            namespace: object.namespace,
+            name: object.name,
+        };
+        Self {
+            place: places.locate(&object, &path).cloned(),
+            object: Some(object),
+            path,
+            expected,
+            found,
+            hint,
+        }
     }
 
     pub(super) fn of_disagreement(place: &Place, disagreement: &Disagreement) -> Self {

@@ -50,12 +50,8 @@ pub struct Places(BTreeMap<ObjectName, BTreeMap<String, Place>>);
 impl Places {
     /// Where a field stands, or else the nearest section around it: what is missing has no place of its own.
     #[must_use]
-    pub fn locate(&self, kind: &str, namespace: &str, name: &str, path: &str) -> Option<&Place> {
-        let object = self.0.get(&ObjectName {
-            kind: kind.to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })?;
+    pub fn locate(&self, object: &ObjectName, path: &str) -> Option<&Place> {
+        let object = self.0.get(object)?;
         let mut path = path;
         loop {
             if let Some(place) = object.get(path) {

@@ -4,7 +4,7 @@
 //! other names) is the *ledger*: facts that the state is computed from, kept as text in one annotation. `phase`
 //! and the counts are written for readers and never read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -313,15 +313,15 @@ impl ReviewObject {
         }
     }
 
-    /// The voice of an object. `issuer`: whose names its author's name is one of.
-    pub fn to_voice(&self, issuer: Option<&Issuer>) -> Result<Voice, ObjectError> {
+    /// The voice of an object. `issuers`: whose names its author's name is one of.
+    pub fn to_voice(&self, issuers: &BTreeSet<Issuer>) -> Result<Voice, ObjectError> {
         let by = &self.spec.by;
         Ok(Voice {
             by: Approver {
                 username: by.username.clone(),
                 groups: by.groups.iter().cloned().collect(),
-                issuer: issuer.cloned(),
-                aliases: std::collections::BTreeSet::new(),
+                issuers: issuers.clone(),
+                aliases: BTreeSet::new(),
                 assurance: by.assurance.unwrap_or(Assurance::Authenticated),
                 uid: by.uid,
             },

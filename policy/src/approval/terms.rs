@@ -54,11 +54,16 @@ impl RuleTerms {
 
 /// What cannot be mapped is refused: an approver brings no claims, so an item with claims fits nobody here.
 fn admits(item: &Subject, approver: &Approver) -> bool {
-    let issuer = approver.issuer.as_ref().map(|issuer| issuer.as_str());
+    let of_issuer = |named: &String| {
+        approver
+            .issuers
+            .iter()
+            .any(|issuer| issuer.as_str() == named)
+    };
     let named = |name: &String| *name == approver.username || approver.aliases.contains(name);
     !item.is_empty()
         && item.claims.is_empty()
-        && (item.issuer.is_none() || item.issuer.as_deref() == issuer)
+        && item.issuer.as_ref().is_none_or(of_issuer)
         && (item.users.is_empty() || item.users.iter().any(named))
         && (item.groups.is_empty()
             || item

@@ -14,8 +14,9 @@ pub use crate::source::access::{Assurance, Verdict};
 pub struct Approver {
     pub username: String,
     pub groups: BTreeSet<String>,
-    /// The issuer that the name belongs to; standalone, the gateway's first one (law 10).
-    pub issuer: Option<Issuer>,
+    /// The issuers that the name belongs to. Standalone: its own, and the gateway's first one, for which it stands
+    /// in (law 10).
+    pub issuers: BTreeSet<Issuer>,
     /// Other names of the same person, from `identityMap`.
     pub aliases: BTreeSet<String>,
     pub assurance: Assurance,

@@ -5,7 +5,7 @@ use super::{ObjectId, policy_content};
 use crate::bundle::{ActiveValidity, Bundle, BundleContent, FORMAT, ObjectContent, Settings};
 use crate::decide::{Budgets, Decision, DenyReason, Explanation, Verdict};
 use crate::name::{GatewayName, Issuer, RuleId};
-use crate::source::policy::{AccessPolicySpec, PolicyTest};
+use crate::source::policy::{AccessPolicySpec, PolicyTest, TestCaller};
 use crate::source::settings::Enforcement;
 use crate::source::{Effect, GatewaySpec, Named, Sources};
 use crate::time::UnixMillis;
@@ -152,7 +152,7 @@ fn run_one(bundle: &Bundle, spec: &AccessPolicySpec, test: &PolicyTest, result: 
         .iter()
         .flat_map(|rule| rule.scopes.iter().cloned())
         .collect();
-    let facts = TestFacts::read(&test.caller, &issuer, &scopes);
+    let facts = TestFacts::read(&caller_of(test, spec), &issuer, &scopes);
     let decision = facts.with(&call, now, |operation, facts| {
         bundle.decide(operation, facts, &mut Budgets::new())
     });
@@ -163,6 +163,15 @@ fn run_one(bundle: &Bundle, spec: &AccessPolicySpec, test: &PolicyTest, result: 
         Decision::Deny(denial, _) => Some(denial.reason),
         Decision::Allow(..) | Decision::Hold(..) => None,
     };
+}
+
+/// The caller of a test. Who names no agent means one that the policy's `clients` let in: the test is about the rules.
+fn caller_of(test: &PolicyTest, spec: &AccessPolicySpec) -> TestCaller {
+    let mut caller = test.caller.clone();
+    if caller.client.is_none() {
+        caller.client = spec.clients.first().map(|glob| glob.replace('*', "x"));
+    }
+    caller
 }
 
 /// The first valid time at or after the policy's first date, or in the week before its last.

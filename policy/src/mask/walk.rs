@@ -137,8 +137,13 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
             let first = bounds.partition_point(|(bound, _)| bound.end <= hit.span.start);
             let inside = |bound: &&(Range<usize>, Node<'d>)| bound.0.start < hit.span.end;
             let crossed: Vec<_> = bounds.iter().skip(first).take_while(inside).collect();
-            if crossed.len() < 2 {
-                continue;
+            // A hit inside one text may still owe its lead to the text before.
+            if let [(bound, node)] = crossed.as_slice() {
+                let span = hit.span.start - bound.start..hit.span.end - bound.start;
+                let own = self.session.engine().scan(&node.as_str().unwrap_or_default());
+                if own.iter().any(|own| own.span.start <= span.start && span.end <= own.span.end) {
+                    continue;
+                }
             }
             for (bound, node) in crossed {
                 let start = hit.span.start.max(bound.start) - bound.start;

@@ -236,7 +236,7 @@ pub struct TestCaller {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub issuer: Option<String>,
-    /// The agent, as the token names it.
+    /// The agent, as the token names it. Absent: one that the policy's `clients` let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub client: Option<String>,

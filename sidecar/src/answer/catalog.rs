@@ -120,7 +120,12 @@ impl ToolEntry {
 fn property_names(schema: Node<'_>, names: &mut BTreeSet<String>) {
     for (key, value) in schema.members() {
         if key.as_str().is_some_and(|key| key == "properties") {
-            names.extend(value.members().filter_map(|(name, _)| name.as_str()).map(std::borrow::Cow::into_owned));
+            names.extend(
+                value
+                    .members()
+                    .filter_map(|(name, _)| name.as_str())
+                    .map(std::borrow::Cow::into_owned),
+            );
         }
         property_names(value, names);
     }
@@ -165,7 +170,9 @@ impl Catalog {
 
     /// Takes in one page of a list, before anything of it is filtered or masked.
     pub fn observe(&self, context: &Context, result: Node<'_>) {
-        let Ok(items) = list::items(result, Surface::Tools) else { return };
+        let Ok(items) = list::items(result, Surface::Tools) else {
+            return;
+        };
         let read: Vec<_> = items
             .iter()
             .filter_map(|item| match Definition::of(item.node) {
@@ -179,12 +186,18 @@ impl Catalog {
         let entries = self.judged(context, &read);
         self.tools.rcu(|tools| {
             let mut next = Tools::clone(tools);
-            next.entry(context.revision).or_default().extend(entries.iter().cloned());
+            next.entry(context.revision)
+                .or_default()
+                .extend(entries.iter().cloned());
             next
         });
     }
 
-    fn judged(&self, context: &Context, read: &[(Node<'_>, Definition)]) -> Vec<(String, Arc<ToolEntry>)> {
+    fn judged(
+        &self,
+        context: &Context,
+        read: &[(Node<'_>, Definition)],
+    ) -> Vec<(String, Arc<ToolEntry>)> {
         let mut pins = self.pins();
         pins.refresh();
         let revision = context.revision.as_str();
@@ -196,7 +209,10 @@ impl Catalog {
             .collect();
         let mut entries = Vec::new();
         for (node, definition) in read {
-            let verdict = verdicts.get(definition.name()).cloned().unwrap_or(PinVerdict::Duplicate);
+            let verdict = verdicts
+                .get(definition.name())
+                .cloned()
+                .unwrap_or(PinVerdict::Duplicate);
             let trusted = match verdict {
                 PinVerdict::Trusted => true,
                 PinVerdict::FirstSeen => pins.trust(definition, revision, context.now()),
@@ -209,7 +225,10 @@ impl Catalog {
                     false
                 }
                 PinVerdict::Duplicate => {
-                    tracing::warn!(tool = definition.name(), "the server lists this name more than once");
+                    tracing::warn!(
+                        tool = definition.name(),
+                        "the server lists this name more than once"
+                    );
                     false
                 }
             };
@@ -231,7 +250,11 @@ impl Catalog {
     async fn list(&self, context: &Context) {
         let mut listed = self.listed.lock().await;
         let stale = self.stale.swap(false, std::sync::atomic::Ordering::AcqRel);
-        if !stale && listed.get(&context.revision).is_some_and(|at| at.elapsed() < BELIEVED) {
+        if !stale
+            && listed
+                .get(&context.revision)
+                .is_some_and(|at| at.elapsed() < BELIEVED)
+        {
             return;
         }
         let mut cursor = None;
@@ -248,16 +271,30 @@ impl Catalog {
                 }
             }
         }
-        tracing::warn!(pages = MOST_PAGES, "the server's tool list has too many pages");
+        tracing::warn!(
+            pages = MOST_PAGES,
+            "the server's tool list has too many pages"
+        );
     }
 
-    async fn page(&self, context: &Context, page: usize, cursor: Option<&str>) -> Result<Option<String>, String> {
+    async fn page(
+        &self,
+        context: &Context,
+        page: usize,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, String> {
         let id = Id::text(&format!("sallyport-list-{page}"));
         let body = list_request(context, &id, cursor);
-        let reply = ask_for_list(context, id.clone(), body).await.map_err(|error| error.to_string())?;
-        let answer = collect_answer(reply, &id).await.map_err(|error| error.to_string())?;
+        let reply = ask_for_list(context, id.clone(), body)
+            .await
+            .map_err(|error| error.to_string())?;
+        let answer = collect_answer(reply, &id)
+            .await
+            .map_err(|error| error.to_string())?;
         let message = Message::parse(&answer).map_err(|error| error.to_string())?;
-        let Message::Response(response) = &message else { return Err("no response".into()) };
+        let Message::Response(response) = &message else {
+            return Err("no response".into());
+        };
         match &response.outcome {
             Outcome::Result(result) => {
                 self.observe(context, *result);
@@ -279,7 +316,9 @@ fn list_request(context: &Context, id: &Id, cursor: Option<&str>) -> Bytes {
     }
     if context.revision.is_modern() {
         let revision = quote(context.revision.as_str());
-        params.push(format!(r#""_meta":{{"{META_VERSION}":{revision},"{META_CAPABILITIES}":{{}}}}"#));
+        params.push(format!(
+            r#""_meta":{{"{META_VERSION}":{revision},"{META_CAPABILITIES}":{{}}}}"#
+        ));
     }
     let params = params.join(",");
     Bytes::from(format!(

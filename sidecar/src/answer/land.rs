@@ -7,16 +7,19 @@ use sallyport_policy::decide::Listed;
 use sallyport_policy::json::{Document, Limits, Node, Splice};
 use sallyport_policy::mask::{MaskReport, Masked, Scope};
 use sallyport_policy::mcp::answer::{self, Reply, Unapproved, Upstream};
-use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
-use sallyport_policy::mcp::{agreement::{self, Agreed}, list};
 use sallyport_policy::mcp::message::{Message, Outcome as RpcOutcome, Response};
 use sallyport_policy::mcp::method::{Judged, Surface};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::result::{InputRequired, Shape, is_tool_error};
+use sallyport_policy::mcp::{
+    agreement::{self, Agreed},
+    list,
+};
 use sallyport_policy::name::Digest;
 use sallyport_policy::record::event::{Answered, Capture, Event, Outcome, PayloadKind};
 
+use super::Flight;
 use super::tasks::Task;
-use super::{Flight, own};
 use crate::guard::{Answer, refuse_server};
 use crate::inbound::session::{Behind, Opening};
 use crate::upstream::{Lane, UpstreamError};
@@ -41,7 +44,12 @@ enum Refusal {
 }
 
 /// The answer came as one JSON body.
-pub(super) async fn json(flight: Flight, status: u16, body: Bytes, session: Option<String>) -> Answer {
+pub(super) async fn json(
+    flight: Flight,
+    status: u16,
+    body: Bytes,
+    session: Option<String>,
+) -> Answer {
     let document = match Document::parse(body, Limits::RESPONSE) {
         Ok(document) => document,
         Err(error) => return malformed(flight, &error.to_string()).await,
@@ -54,12 +62,18 @@ pub(super) async fn json(flight: Flight, status: u16, body: Bytes, session: Opti
         Ok(message) => message,
         Err(error) => return malformed(flight, &error.to_string()).await,
     };
-    let Message::Response(response) = &message else { return malformed(flight, "it is not a response").await };
+    let Message::Response(response) = &message else {
+        return malformed(flight, "it is not a response").await;
+    };
     if response.id.as_ref() != Some(flight.id()) {
         return malformed(flight, "it answers another request").await;
     }
     let landed = flight.land(&document, response, status, session).await;
-    Answer::Json { status: landed.status, body: landed.body, session: landed.session }
+    Answer::Json {
+        status: landed.status,
+        body: landed.body,
+        session: landed.session,
+    }
 }
 
 /// Servers answer what they could not read with an error without id (or with null); we know whom it answers.
@@ -86,7 +100,11 @@ pub(super) async fn refused(flight: Flight, status: u16, text: &str) -> Answer {
 }
 
 async fn malformed(flight: Flight, why: &str) -> Answer {
-    tracing::warn!(why, method = flight.method.name, "the server's answer cannot be passed on");
+    tracing::warn!(
+        why,
+        method = flight.method.name,
+        "the server's answer cannot be passed on"
+    );
     lost(flight, &UpstreamError::BrokeOff(why.to_owned())).await
 }
 
@@ -122,7 +140,8 @@ impl Flight {
         result: Node<'_>,
         session: Option<String>,
     ) -> Result<(Document, Option<String>), Refusal> {
-        let shape = Shape::of(result, self.method, self.revision()).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let shape = Shape::of(result, self.method, self.revision())
+            .map_err(|error| Refusal::Malformed(error.to_string()))?;
         match shape {
             Shape::InputRequired(asked) => {
                 self.judge_asked(&asked).await?;
@@ -142,9 +161,12 @@ impl Flight {
     async fn judge_asked(&mut self, asked: &InputRequired<'_>) -> Result<(), Refusal> {
         for request in &asked.requests {
             let name = request.method.name;
-            let allowed = self
-                .context
-                .with_facts(None, |facts| self.context.policy.bundle.server_request_allowed(name, facts));
+            let allowed = self.context.with_facts(None, |facts| {
+                self.context
+                    .policy
+                    .bundle
+                    .server_request_allowed(name, facts)
+            });
             if !allowed {
                 return Err(Refusal::AskedTooMuch(name));
             }
@@ -165,7 +187,7 @@ impl Flight {
         session: Option<String>,
     ) -> Result<(Document, Option<String>), Refusal> {
         let bytes = match self.method.judged {
-            Judged::List(surface) => Some(self.filtered(document, result, surface)?),
+            Judged::List(surface) => Some(self.filtered(result, surface)?),
             Judged::Open if self.method.name == "initialize" => {
                 let agreed = agreement::initialized(result, self.context.features())
                     .map_err(|error| Refusal::Malformed(error.to_string()))?;
@@ -196,7 +218,7 @@ impl Flight {
     }
 
     /// The entries that this caller may know of (law 28); tool definitions are looked at before they are filtered.
-    fn filtered(&self, document: &Document, result: Node<'_>, surface: Surface) -> Result<Bytes, Refusal> {
+    fn filtered(&self, result: Node<'_>, surface: Surface) -> Result<Bytes, Refusal> {
         let context = &self.context;
         if surface == Surface::Tools {
             context.gateway.catalog.observe(context, result);
@@ -210,7 +232,8 @@ impl Flight {
                 match surface {
                     Surface::Tools => {
                         let entry = context.gateway.catalog.known(context.revision, name);
-                        entry.is_some_and(|entry| !entry.is_quarantined(policy.pins)) && visible(Listed::Tool { name })
+                        entry.is_some_and(|entry| !entry.is_quarantined(policy.pins))
+                            && visible(Listed::Tool { name })
                     }
                     Surface::Prompts => visible(Listed::Prompt { name }),
                     Surface::Resources => visible(Listed::Resource { uri: name }),
@@ -219,13 +242,21 @@ impl Flight {
                 }
             })
         });
-        Ok(rewritten.map_err(|error| Refusal::Malformed(error.to_string()))?.bytes)
+        Ok(rewritten
+            .map_err(|error| Refusal::Malformed(error.to_string()))?
+            .bytes)
     }
 
     /// A session exists from here on, and belongs to this principal (law 11).
-    fn open_session(&self, agreed: &Agreed, given: Option<String>) -> Result<Option<String>, Refusal> {
+    fn open_session(
+        &self,
+        agreed: &Agreed,
+        given: Option<String>,
+    ) -> Result<Option<String>, Refusal> {
         let context = &self.context;
-        let Some(id) = context.minted.clone().or_else(|| given.clone()) else { return Ok(None) };
+        let Some(id) = context.minted.clone().or_else(|| given.clone()) else {
+            return Ok(None);
+        };
         let behind = if context.gateway.upstream.mints_sessions() {
             Behind::Lane(Lane::Session(id.clone()))
         } else {
@@ -238,12 +269,20 @@ impl Flight {
             behind,
             outlet: context.outlet.clone(),
         };
-        let opened = context.gateway.sessions.open(opening, context.principal(), context.now());
+        let opened = context
+            .gateway
+            .sessions
+            .open(opening, context.principal(), context.now());
         opened.map_err(|error| Refusal::Session(error.to_string()))?;
         Ok(Some(id))
     }
 
-    async fn give_out(mut self, document: &Document, status: u16, session: Option<String>) -> Landed {
+    async fn give_out(
+        mut self,
+        document: &Document,
+        status: u16,
+        session: Option<String>,
+    ) -> Landed {
         let root = document.root();
         let (masked, is_error) = self.masked(document, root);
         let (bytes, report) = match masked {
@@ -268,7 +307,13 @@ impl Flight {
         self.trail.note(answered, payload);
         if let Err(error) = self.trail.settle().await {
             tracing::error!(%error, "an answer is withheld because it cannot be recorded");
-            return self.withheld("recording_unavailable", "the answer cannot be recorded", MaskReport::default()).await;
+            return self
+                .withheld(
+                    "recording_unavailable",
+                    "the answer cannot be recorded",
+                    MaskReport::default(),
+                )
+                .await;
         }
         let (outcome, used) = if is_error {
             (Outcome::Failed, approval::Outcome::Failed)
@@ -277,7 +322,11 @@ impl Flight {
         };
         self.finish_grant(used).await;
         self.trail.end(outcome, None, Some(status)).await;
-        Landed { status, body: bytes, session }
+        Landed {
+            status,
+            body: bytes,
+            session,
+        }
     }
 
     fn masked(&self, document: &Document, root: Node<'_>) -> (Masked, bool) {
@@ -287,7 +336,14 @@ impl Flight {
         let (scope, is_error) = match root.get("result") {
             Some(result) => {
                 let output_schema = self.tool.as_ref().and_then(|entry| entry.output_schema());
-                (Scope::ResultOf { method, tool, output_schema }, is_tool_error(result))
+                (
+                    Scope::ResultOf {
+                        method,
+                        tool,
+                        output_schema,
+                    },
+                    is_tool_error(result),
+                )
             }
             None => (Scope::ErrorOf { method, tool }, true),
         };
@@ -310,12 +366,26 @@ impl Flight {
         match refusal {
             Refusal::AskedTooMuch(method) => self.asked_too_much(method).await,
             Refusal::Malformed(why) => {
-                tracing::warn!(why, method = self.method.name, "the server's answer cannot be passed on");
-                self.withheld("malformed_answer", "the server's answer is malformed", MaskReport::default()).await
+                tracing::warn!(
+                    why,
+                    method = self.method.name,
+                    "the server's answer cannot be passed on"
+                );
+                self.withheld(
+                    "malformed_answer",
+                    "the server's answer is malformed",
+                    MaskReport::default(),
+                )
+                .await
             }
             Refusal::Session(why) => {
                 tracing::error!(why, "an answer is withheld");
-                self.withheld("session", "the session cannot be kept", MaskReport::default()).await
+                self.withheld(
+                    "session",
+                    "the session cannot be kept",
+                    MaskReport::default(),
+                )
+                .await
             }
         }
     }
@@ -323,20 +393,37 @@ impl Flight {
     async fn asked_too_much(mut self, method: &'static str) -> Landed {
         let reply = answer::reply(&self.asked(), &answer::Answer::AskedTooMuch { method });
         self.finish_grant(approval::Outcome::Failed).await;
-        self.trail.end(Outcome::Withheld, Some("server_request_denied"), Some(reply.http_status)).await;
+        self.trail
+            .end(
+                Outcome::Withheld,
+                Some("server_request_denied"),
+                Some(reply.http_status),
+            )
+            .await;
         landed(reply)
     }
 
     /// The client hears that the call ran and that its answer is not given out (laws 13, 27, 31).
     async fn withheld(mut self, code: &'static str, why: &str, report: MaskReport) -> Landed {
-        let told = answer::Answer::Withheld { reason: why, ran: true };
+        let told = answer::Answer::Withheld {
+            reason: why,
+            ran: true,
+        };
         let reply = answer::reply(&self.asked(), &told);
         let answered = |call| {
-            Event::Answered(Answered { call, status: None, is_error: true, bytes: 0, masks: report.counts })
+            Event::Answered(Answered {
+                call,
+                status: None,
+                is_error: true,
+                bytes: 0,
+                masks: report.counts,
+            })
         };
         self.trail.note(answered, Vec::new());
         self.finish_grant(approval::Outcome::Unknown).await;
-        self.trail.end(Outcome::Withheld, Some(code), Some(reply.http_status)).await;
+        self.trail
+            .end(Outcome::Withheld, Some(code), Some(reply.http_status))
+            .await;
         landed(reply)
     }
 
@@ -355,7 +442,9 @@ impl Flight {
             self.cancel_upstream().await;
         }
         self.finish_grant(used).await;
-        self.trail.end(outcome, Some(code_of(error)), Some(reply.http_status)).await;
+        self.trail
+            .end(outcome, Some(code_of(error)), Some(reply.http_status))
+            .await;
         reply
     }
 
@@ -365,21 +454,32 @@ impl Flight {
             UpstreamError::Unreachable(_) => upstream(Upstream::Unreachable),
             UpstreamError::TimedOut => upstream(Upstream::TimedOut),
             UpstreamError::TooLarge { .. } => upstream(Upstream::TooLarge),
-            UpstreamError::BrokeOff(_) | UpstreamError::ContentType(_) | UpstreamError::Encoded(_) => {
-                upstream(Upstream::Malformed)
-            }
+            UpstreamError::BrokeOff(_)
+            | UpstreamError::ContentType(_)
+            | UpstreamError::Encoded(_) => upstream(Upstream::Malformed),
             UpstreamError::SessionGone => {
                 if let Some(session) = &self.context.session {
                     self.context.gateway.sessions.close(&session.id);
                 }
                 refusal(&Malformed::Session)
             }
-            UpstreamError::TooManyChildren(_) => {
-                answer::reply(&self.asked(), &answer::Answer::Unavailable { reason: "too_many_children" })
-            }
+            UpstreamError::TooManyChildren(_) => answer::reply(
+                &self.asked(),
+                &answer::Answer::Unavailable {
+                    reason: "too_many_children",
+                },
+            ),
             UpstreamError::Revoked => {
-                let request = self.grant.as_ref().map(|grant| grant.request().to_string()).unwrap_or_default();
-                let told = answer::Answer::Unapproved { request: &request, why: Unapproved::Revoked, reason: None };
+                let request = self
+                    .grant
+                    .as_ref()
+                    .map(|grant| grant.request().to_string())
+                    .unwrap_or_default();
+                let told = answer::Answer::Unapproved {
+                    request: &request,
+                    why: Unapproved::Revoked,
+                    reason: None,
+                };
                 answer::reply(&self.asked(), &told)
             }
         }
@@ -399,7 +499,11 @@ impl Flight {
 }
 
 fn landed(reply: Reply) -> Landed {
-    Landed { status: reply.http_status, body: reply.body, session: None }
+    Landed {
+        status: reply.http_status,
+        body: reply.body,
+        session: None,
+    }
 }
 
 fn reparsed(bytes: Bytes) -> Result<Document, Refusal> {

@@ -66,9 +66,11 @@ impl Flight {
             Target::Tool { name, .. } | Target::Prompt { name, .. } => (name.to_string(), None),
             Target::Resource { uri } => (uri.to_string(), None),
             Target::Task { id } => (String::new(), Some(id.to_string())),
-            Target::Open | Target::List(_) | Target::Listen(_) | Target::Method { .. } | Target::Relayed => {
-                (String::new(), None)
-            }
+            Target::Open
+            | Target::List(_)
+            | Target::Listen(_)
+            | Target::Method { .. }
+            | Target::Relayed => (String::new(), None),
         };
         Self {
             context: context.clone(),
@@ -102,7 +104,12 @@ impl Flight {
     }
 
     fn asked(&self) -> Asked<'_> {
-        Asked { id: &self.id, revision: self.context.revision, method: self.method, name: &self.name }
+        Asked {
+            id: &self.id,
+            revision: self.context.revision,
+            method: self.method,
+            name: &self.name,
+        }
     }
 
     fn revision(&self) -> Revision {
@@ -141,11 +148,17 @@ pub struct Departure {
 /// Judges the server's reply to a request and turns it into the client's answer.
 pub async fn land_reply(flight: Flight, reply: Result<Reply, UpstreamError>) -> Answer {
     match reply {
-        Ok(Reply::Json { status, body, session }) => land::json(flight, status.as_u16(), body, session).await,
+        Ok(Reply::Json {
+            status,
+            body,
+            session,
+        }) => land::json(flight, status.as_u16(), body, session).await,
         Ok(Reply::Events { session, events }) => pump::answer(flight, session, events).await,
         Ok(Reply::Refused { status, text }) => land::refused(flight, status.as_u16(), &text).await,
         // A request must have an answer; 202 is none (mcp-protocol.md 6.1).
-        Ok(Reply::Accepted) => land::lost(flight, &UpstreamError::BrokeOff("no answer".into())).await,
+        Ok(Reply::Accepted) => {
+            land::lost(flight, &UpstreamError::BrokeOff("no answer".into())).await
+        }
         Err(error) => land::lost(flight, &error).await,
     }
 }
@@ -157,15 +170,21 @@ pub(crate) fn own(asked: &Asked<'_>, told: &answer::Answer<'_>) -> Answer {
 
 /// The server's answer to a request of our own, whichever way it comes.
 pub async fn collect_answer(reply: Reply, id: &Id) -> Result<Document, UpstreamError> {
-    let parse = |bytes| Document::parse(bytes, Limits::RESPONSE).map_err(|error| UpstreamError::BrokeOff(error.to_string()));
+    let parse = |bytes| {
+        Document::parse(bytes, Limits::RESPONSE)
+            .map_err(|error| UpstreamError::BrokeOff(error.to_string()))
+    };
     match reply {
         Reply::Json { body, .. } => parse(body),
         Reply::Events { mut events, .. } => {
             while let Some(item) = events.next().await {
                 let Item::Event(event) = item? else { continue };
-                let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
+                let Some(data) = event.data.filter(|data| !data.is_empty()) else {
+                    continue;
+                };
                 let document = parse(data)?;
-                if matches!(Message::parse(&document), Ok(Message::Response(response)) if response.id.as_ref() == Some(id)) {
+                if matches!(Message::parse(&document), Ok(Message::Response(response)) if response.id.as_ref() == Some(id))
+                {
                     return Ok(document);
                 }
             }

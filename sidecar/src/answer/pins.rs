@@ -59,7 +59,14 @@ impl PinFile {
     pub fn open(path: PathBuf) -> std::io::Result<Self> {
         let state = PinState::read(&path)?;
         let read = modified(&path);
-        Ok(Self { path, read, book: state.book, declared: Vec::new(), aside: state.set_aside, dirty: false })
+        Ok(Self {
+            path,
+            read,
+            book: state.book,
+            declared: Vec::new(),
+            aside: state.set_aside,
+            dirty: false,
+        })
     }
 
     pub fn book(&self) -> &PinBook {
@@ -82,7 +89,9 @@ impl PinFile {
                 self.aside = state.set_aside;
                 self.read = modified(&self.path);
             }
-            Err(error) => tracing::error!(%error, path = %self.path.display(), "the file of pins cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, path = %self.path.display(), "the file of pins cannot be read")
+            }
         }
     }
 
@@ -97,7 +106,7 @@ impl PinFile {
         match self.book.trust(definition, revision, now) {
             Ok(()) => {
                 self.dirty = true;
-                tracing::info!(tool = definition.name(), digest = %definition.digest(), "tool trusted on first use");
+                tracing::debug!(tool = definition.name(), digest = %definition.digest(), "tool trusted on first use");
                 true
             }
             Err(error) => {
@@ -119,17 +128,24 @@ impl PinFile {
         if !self.dirty {
             return;
         }
-        let state = PinState { book: self.book.clone(), set_aside: self.aside.clone() };
+        let state = PinState {
+            book: self.book.clone(),
+            set_aside: self.aside.clone(),
+        };
         match state.write(&self.path) {
             Ok(()) => {
                 self.dirty = false;
                 self.read = modified(&self.path);
             }
-            Err(error) => tracing::error!(%error, path = %self.path.display(), "pins cannot be kept"),
+            Err(error) => {
+                tracing::error!(%error, path = %self.path.display(), "pins cannot be kept")
+            }
         }
     }
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|meta| meta.modified()).ok()
+    std::fs::metadata(path)
+        .and_then(|meta| meta.modified())
+        .ok()
 }

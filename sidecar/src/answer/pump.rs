@@ -45,7 +45,9 @@ pub(super) async fn answer(flight: Flight, session: Option<String>, events: Even
         Ok(None) => land::lost(flight, &UpstreamError::BrokeOff("no answer".into())).await,
         Ok(Some(Err(error))) => land::lost(flight, &error).await,
         Ok(Some(Ok(first))) if flight.context().accepts_json && is_answer(&first) => {
-            let Item::Event(event) = first else { return land::lost(flight, &UpstreamError::SessionGone).await };
+            let Item::Event(event) = first else {
+                return land::lost(flight, &UpstreamError::SessionGone).await;
+            };
             land::json(flight, 200, event.data.unwrap_or_default(), session).await
         }
         Ok(Some(Ok(first))) => streamed(flight, session, events, Some(first)),
@@ -54,8 +56,15 @@ pub(super) async fn answer(flight: Flight, session: Option<String>, events: Even
 
 /// Whether an event carries a response, judged by its shape alone; the landing judges the rest.
 fn is_answer(item: &Item) -> bool {
-    let Item::Event(Event { data: Some(data), .. }) = item else { return false };
-    let Ok(document) = Document::parse(data.clone(), Limits::RESPONSE) else { return false };
+    let Item::Event(Event {
+        data: Some(data), ..
+    }) = item
+    else {
+        return false;
+    };
+    let Ok(document) = Document::parse(data.clone(), Limits::RESPONSE) else {
+        return false;
+    };
     matches!(Message::parse(&document), Ok(Message::Response(_)))
 }
 
@@ -73,30 +82,52 @@ async fn collected(mut flight: Flight, session: Option<String>, mut events: Even
             Some(Ok(Item::Comment(_))) => continue,
             Some(Ok(Item::Event(event))) => event,
         };
-        let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
+        let Some(data) = event.data.filter(|data| !data.is_empty()) else {
+            continue;
+        };
         let Ok(document) = Document::parse(data, Limits::RESPONSE) else {
-            return land::lost(flight, &UpstreamError::BrokeOff("an event is not JSON".into())).await;
+            return land::lost(
+                flight,
+                &UpstreamError::BrokeOff("an event is not JSON".into()),
+            )
+            .await;
         };
         match Message::parse(&document) {
             Ok(Message::Response(response)) if response.id.as_ref() == Some(flight.id()) => {
                 let landed = flight.land(&document, &response, 200, session).await;
-                return Answer::Json { status: landed.status, body: landed.body, session: landed.session };
+                return Answer::Json {
+                    status: landed.status,
+                    body: landed.body,
+                    session: landed.session,
+                };
             }
             // Judged and recorded, though this client cannot hear it.
             Ok(message) => drop(Relay::Call(&mut flight).pass(&document, &message).await),
-            Err(error) => return land::lost(flight, &UpstreamError::BrokeOff(error.to_string())).await,
+            Err(error) => {
+                return land::lost(flight, &UpstreamError::BrokeOff(error.to_string())).await;
+            }
         }
     }
 }
 
-fn streamed(flight: Flight, session: Option<String>, events: Events, first: Option<Item>) -> Answer {
+fn streamed(
+    flight: Flight,
+    session: Option<String>,
+    events: Events,
+    first: Option<Item>,
+) -> Answer {
     let (sender, items) = mpsc::channel(QUEUE);
     tokio::spawn(run(flight, events, first, sender));
     Answer::Stream { session, items }
 }
 
 /// Follows a call to its end. Public to the hold room, whose stream is open already.
-pub async fn run(mut flight: Flight, mut events: Events, mut first: Option<Item>, out: mpsc::Sender<Item>) {
+pub async fn run(
+    mut flight: Flight,
+    mut events: Events,
+    mut first: Option<Item>,
+    out: mpsc::Sender<Item>,
+) {
     let modern = flight.context().revision.is_modern();
     let gauge = flight.context().gateway.metrics.streams.clone();
     let _open = OpenStream::new(gauge);
@@ -141,7 +172,11 @@ async fn ended_early(flight: Flight, resumable: bool, out: &mpsc::Sender<Item>) 
     match flight.context().session.clone() {
         Some(session) if resumable => session.park(flight),
         Some(_) | None => {
-            let reply = flight.lost(&UpstreamError::BrokeOff("the stream ended before the answer".into())).await;
+            let reply = flight
+                .lost(&UpstreamError::BrokeOff(
+                    "the stream ended before the answer".into(),
+                ))
+                .await;
             emit(out, Item::Event(Event::message(reply.body))).await;
         }
     }
@@ -167,7 +202,14 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
     match body {
         Body::One(Message::Response(response)) if response.id.as_ref() == Some(flight.id()) => {
             let landed = flight.land(&document, &response, 200, None).await;
-            emit(out, Item::Event(Event { data: Some(landed.body), ..event })).await;
+            emit(
+                out,
+                Item::Event(Event {
+                    data: Some(landed.body),
+                    ..event
+                }),
+            )
+            .await;
             None
         }
         Body::One(Message::Response(_)) => {
@@ -176,7 +218,14 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
         }
         Body::One(message) => {
             if let Some(bytes) = Relay::Call(&mut flight).pass(&document, &message).await {
-                emit(out, Item::Event(Event { data: Some(bytes), ..event })).await;
+                emit(
+                    out,
+                    Item::Event(Event {
+                        data: Some(bytes),
+                        ..event
+                    }),
+                )
+                .await;
             }
             Some(flight)
         }
@@ -185,10 +234,23 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
 }
 
 /// An array in one event (2025-03-26): taken apart, each element an event of its own.
-async fn batch(mut flight: Flight, document: &Document, event: Event, out: &mpsc::Sender<Item>) -> Option<Flight> {
+async fn batch(
+    mut flight: Flight,
+    document: &Document,
+    event: Event,
+    out: &mpsc::Sender<Item>,
+) -> Option<Flight> {
     for element in document.root().elements() {
         let data = Bytes::copy_from_slice(element.raw());
-        flight = one(flight, Event { data: Some(data), ..event.clone() }, out).await?;
+        flight = one(
+            flight,
+            Event {
+                data: Some(data),
+                ..event.clone()
+            },
+            out,
+        )
+        .await?;
     }
     Some(flight)
 }
@@ -209,7 +271,8 @@ async fn emit(out: &mpsc::Sender<Item>, item: Item) {
 impl Flight {
     /// The client left, and that cancels.
     async fn left(mut self) {
-        self.finish_grant(sallyport_policy::approval::Outcome::Unknown).await;
+        self.finish_grant(sallyport_policy::approval::Outcome::Unknown)
+            .await;
         self.trail.end(Outcome::Disconnected, None, None).await;
     }
 }
@@ -257,7 +320,10 @@ async fn ended(context: &Context) {
 
 /// Whether the caller would still be let in: its token, or a fresh one it sent on this session (law 11).
 fn still_welcome(context: &Context) -> bool {
-    let fresh = context.session.as_ref().is_some_and(|session| session.valid_until() > context.now());
+    let fresh = context
+        .session
+        .as_ref()
+        .is_some_and(|session| session.valid_until() > context.now());
     match context.policy.verifier.still_valid(&context.verified) {
         Ok(()) => true,
         Err(crate::identity::TokenError::Expired) => fresh,
@@ -267,14 +333,17 @@ fn still_welcome(context: &Context) -> bool {
 
 /// Tells a legacy client that its lists may look different now, where the server said it would (law 28).
 async fn announce(context: &Context, out: &mpsc::Sender<Item>) {
-    let Some(session) = &context.session else { return };
+    let Some(session) = &context.session else {
+        return;
+    };
     let told = [
         (session.capabilities.tools_list_changed, "tools"),
         (session.capabilities.prompts_list_changed, "prompts"),
         (session.capabilities.resources_list_changed, "resources"),
     ];
     for (_, surface) in told.iter().filter(|(advertised, _)| *advertised) {
-        let body = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{surface}/list_changed"}}"#);
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/{surface}/list_changed"}}"#);
         emit(out, Item::Event(Event::message(Bytes::from(body)))).await;
     }
 }
@@ -309,7 +378,14 @@ async fn session_event(context: &Context, event: Event, out: &mpsc::Sender<Item>
         }
     };
     if let Some(bytes) = passed {
-        emit(out, Item::Event(Event { data: Some(bytes), ..event })).await;
+        emit(
+            out,
+            Item::Event(Event {
+                data: Some(bytes),
+                ..event
+            }),
+        )
+        .await;
     }
 }
 

@@ -10,7 +10,9 @@ use sallyport_policy::mcp::call::{Call, Target};
 use sallyport_policy::mcp::message::{Id, Message};
 use sallyport_policy::mcp::method::Direction;
 use sallyport_policy::name::CallId;
-use sallyport_policy::record::event::{self, Capture, Event, PayloadKind, ServerRequest, StreamEvent};
+use sallyport_policy::record::event::{
+    self, Capture, Event, PayloadKind, ServerRequest, StreamEvent,
+};
 
 use super::Flight;
 use crate::guard::refuse_server;
@@ -63,7 +65,10 @@ impl Relay<'_> {
             self.context().gateway.catalog.changed();
         }
         let shifted = match self {
-            Self::Call(flight) => flight.progress.as_ref().and_then(|said| said.shift(call.message)),
+            Self::Call(flight) => flight
+                .progress
+                .as_ref()
+                .and_then(|said| said.shift(call.message)),
             Self::Session(_) => None,
         };
         let document = match shifted {
@@ -71,7 +76,10 @@ impl Relay<'_> {
             None => document.clone(),
         };
         let tool = self.masked_tool(call);
-        let scope = Scope::Notification { method: call.method.name, tool: tool.as_deref() };
+        let scope = Scope::Notification {
+            method: call.method.name,
+            tool: tool.as_deref(),
+        };
         let (bytes, report) = self.masked(&document, &scope)?;
         let size = u64::try_from(document.bytes().len()).unwrap_or(u64::MAX);
         let event = |call_id| {
@@ -84,7 +92,9 @@ impl Relay<'_> {
                 masks: report.counts,
             })
         };
-        self.record(event, PayloadKind::Stream, &bytes).await.then_some(bytes)
+        self.record(event, PayloadKind::Stream, &bytes)
+            .await
+            .then_some(bytes)
     }
 
     /// Whether this caller may hear of it.
@@ -103,11 +113,16 @@ impl Relay<'_> {
                 let listed = Listed::Resource { uri };
                 context.with_facts(None, |facts| context.policy.bundle.visible(&listed, facts))
             }
-            Target::Task { id } => context.gateway.tasks.owned_by(id, &context.principal().key()),
-            Target::Method { method } => {
-                context.with_facts(None, |facts| context.policy.bundle.server_request_allowed(method, facts))
+            Target::Task { id } => context
+                .gateway
+                .tasks
+                .owned_by(id, &context.principal().key()),
+            Target::Method { method } => context.with_facts(None, |facts| {
+                context.policy.bundle.server_request_allowed(method, facts)
+            }),
+            Target::List(_) | Target::Tool { .. } | Target::Prompt { .. } | Target::Listen(_) => {
+                false
             }
-            Target::List(_) | Target::Tool { .. } | Target::Prompt { .. } | Target::Listen(_) => false,
         }
     }
 
@@ -126,8 +141,15 @@ impl Relay<'_> {
         let context = self.context();
         let method = call.method.name;
         let open = matches!(call.target, Target::Open);
-        let allowed = open || context.with_facts(None, |facts| context.policy.bundle.server_request_allowed(method, facts));
-        let asked = allowed && context.session.as_ref().is_some_and(|session| session.ask(id));
+        let allowed = open
+            || context.with_facts(None, |facts| {
+                context.policy.bundle.server_request_allowed(method, facts)
+            });
+        let asked = allowed
+            && context
+                .session
+                .as_ref()
+                .is_some_and(|session| session.ask(id));
         let passed = match asked {
             true => self.masked(document, &Scope::ServerRequest { method }),
             false => None,
@@ -137,24 +159,37 @@ impl Relay<'_> {
             (true, None) => Some("server_request_unanswerable"),
             (true, Some(_)) => None,
         };
-        let masks = passed.as_ref().map(|(_, report)| report.counts.clone()).unwrap_or_default();
+        let masks = passed
+            .as_ref()
+            .map(|(_, report)| report.counts.clone())
+            .unwrap_or_default();
         let event = |call_id| {
             Event::ServerRequest(ServerRequest {
                 call: call_id,
                 method: method.to_owned(),
                 id: Some(id.to_json()),
-                verdict: if reason.is_none() { event::Verdict::Allow } else { event::Verdict::Deny },
+                verdict: if reason.is_none() {
+                    event::Verdict::Allow
+                } else {
+                    event::Verdict::Deny
+                },
                 rule: None,
                 reason: reason.map(str::to_owned),
                 masks,
             })
         };
-        let kept = passed.as_ref().map(|(bytes, _)| bytes.clone()).unwrap_or_default();
+        let kept = passed
+            .as_ref()
+            .map(|(bytes, _)| bytes.clone())
+            .unwrap_or_default();
         let recorded = self.record(event, PayloadKind::ServerRequest, &kept).await;
         match passed {
             Some((bytes, _)) if recorded => Some(bytes),
             Some(_) | None => {
-                self.context().gateway.metrics.refused(reason.unwrap_or("recording_unavailable"));
+                self.context()
+                    .gateway
+                    .metrics
+                    .refused(reason.unwrap_or("recording_unavailable"));
                 if let Some(session) = &self.context().session {
                     session.answer(id);
                 }
@@ -180,7 +215,12 @@ impl Relay<'_> {
     }
 
     /// Appends to the call's chain or the session's; false where `Strict` could not make it durable.
-    async fn record(&mut self, event: impl FnOnce(Option<CallId>) -> Event, kind: PayloadKind, bytes: &Bytes) -> bool {
+    async fn record(
+        &mut self,
+        event: impl FnOnce(Option<CallId>) -> Event,
+        kind: PayloadKind,
+        bytes: &Bytes,
+    ) -> bool {
         let payloads = match self.context().policy.recording.capture {
             Capture::Masked if !bytes.is_empty() => vec![(kind, bytes.clone())],
             Capture::Masked | Capture::Metadata => Vec::new(),
@@ -204,7 +244,11 @@ impl Relay<'_> {
     }
 }
 
-async fn append(context: &Context, event: Event, payloads: Vec<(PayloadKind, Bytes)>) -> Result<(), RecordError> {
+async fn append(
+    context: &Context,
+    event: Event,
+    payloads: Vec<(PayloadKind, Bytes)>,
+) -> Result<(), RecordError> {
     let session = context.recording(|| None);
     let durable = context.gateway.recorder.append(&session, event, payloads);
     match context.policy.recording.mode {

@@ -44,7 +44,10 @@ impl Tasks {
 
     /// Whether `caller` began this task.
     pub fn owned_by(&self, id: &str, caller: &CallerKey) -> bool {
-        self.lock().tasks.get(id).is_some_and(|task| task.owner == *caller)
+        self.lock()
+            .tasks
+            .get(id)
+            .is_some_and(|task| task.owner == *caller)
     }
 
     /// The tool whose call the task is.
@@ -64,14 +67,31 @@ mod tests {
     use super::*;
 
     fn caller(subject: &str) -> CallerKey {
-        CallerKey { issuer: Issuer::new("i"), subject: Subject::new(subject), client: None, actor: None }
+        CallerKey {
+            issuer: Issuer::new("i"),
+            subject: Subject::new(subject),
+            client: None,
+            actor: None,
+        }
     }
 
     #[test]
     fn a_task_belongs_to_the_caller_that_began_it_and_to_nobody_else() {
         let tasks = Tasks::default();
-        tasks.begin("t1", Task { owner: caller("ada"), tool: Some("export".into()) });
-        tasks.begin("t1", Task { owner: caller("eve"), tool: None });
+        tasks.begin(
+            "t1",
+            Task {
+                owner: caller("ada"),
+                tool: Some("export".into()),
+            },
+        );
+        tasks.begin(
+            "t1",
+            Task {
+                owner: caller("eve"),
+                tool: None,
+            },
+        );
         assert!(tasks.owned_by("t1", &caller("ada")));
         assert!(!tasks.owned_by("t1", &caller("eve")));
         assert!(!tasks.owned_by("t2", &caller("ada")));

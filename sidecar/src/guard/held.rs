@@ -46,8 +46,15 @@ pub(super) struct Held {
 enum Waited {
     /// Approved, and taken: it may be judged again and run.
     Taken(Consumed),
-    Not { request: RequestId, why: Unapproved, reason: Option<String> },
-    StillPending { request: RequestId, expires: UnixMillis },
+    Not {
+        request: RequestId,
+        why: Unapproved,
+        reason: Option<String>,
+    },
+    StillPending {
+        request: RequestId,
+        expires: UnixMillis,
+    },
     /// The client cancelled, or its session ended.
     Left,
     Refused(DenyReason),
@@ -62,7 +69,13 @@ pub(super) async fn hold(
     held: Held,
 ) -> Answer {
     let Some(desk) = context.gateway.desk.clone() else {
-        return denied(context, call, held.trail, &Denial::new(DenyReason::ApprovalsUnavailable)).await;
+        return denied(
+            context,
+            call,
+            held.trail,
+            &Denial::new(DenyReason::ApprovalsUnavailable),
+        )
+        .await;
     };
     let claim = match claim(context, call, tool, &held.needed) {
         Ok(claim) => claim,
@@ -72,9 +85,26 @@ pub(super) async fn hold(
     if streams {
         return hold_streaming(context, document, call, tool, held, desk, claim).await;
     }
-    let Held { needed, mut trail, slot } = held;
+    let Held {
+        needed,
+        mut trail,
+        slot,
+    } = held;
     let waited = wait(context, call, &desk, &claim, &needed, &mut trail, None).await;
-    resolve(context, document, call, tool, waited, Departure { trail, slot, grant: None, progress: None }).await
+    resolve(
+        context,
+        document,
+        call,
+        tool,
+        waited,
+        Departure {
+            trail,
+            slot,
+            grant: None,
+            progress: None,
+        },
+    )
+    .await
 }
 
 /// Commits to a stream at once, so that the client hears progress while it waits.
@@ -92,17 +122,33 @@ async fn hold_streaming(
     let (context, document, tool) = (context.clone(), document.clone(), tool.cloned());
     tokio::spawn(async move {
         // The call borrows the document, so it is made again from the same bytes.
-        let Ok(message) = Message::parse(&document) else { return };
-        let Ok(call) = Call::of(&message, Direction::ToServer, context.revision) else { return };
-        let Held { needed, mut trail, slot } = held;
+        let Ok(message) = Message::parse(&document) else {
+            return;
+        };
+        let Ok(call) = Call::of(&message, Direction::ToServer, context.revision) else {
+            return;
+        };
+        let Held {
+            needed,
+            mut trail,
+            slot,
+        } = held;
         let mut progress = token.map(Waiting::new);
         let stream = progress.as_mut().map(|progress| (progress, &sender));
         let waited = wait(&context, &call, &desk, &claim, &needed, &mut trail, stream).await;
-        let departure = Departure { trail, slot, grant: None, progress };
+        let departure = Departure {
+            trail,
+            slot,
+            grant: None,
+            progress,
+        };
         let answer = resolve(&context, &document, &call, tool.as_ref(), waited, departure).await;
         pour(answer, &sender).await;
     });
-    Answer::Stream { session: None, items }
+    Answer::Stream {
+        session: None,
+        items,
+    }
 }
 
 /// An answer into a stream that is open already.
@@ -120,7 +166,11 @@ pub(crate) async fn pour(answer: Answer, out: &mpsc::Sender<Item>) {
         }
         Answer::Accepted | Answer::Challenge(_) => return,
     };
-    if out.send(Item::Event(sse::Event::message(body))).await.is_err() {
+    if out
+        .send(Item::Event(sse::Event::message(body)))
+        .await
+        .is_err()
+    {
         tracing::debug!("the client left before its answer");
     }
 }
@@ -137,22 +187,40 @@ async fn resolve(
     match waited {
         Waited::Taken(consumed) => run(context, document, call, tool, consumed, departure).await,
         Waited::Left => {
-            departure.trail.end(Outcome::Cancelled, Some("cancelled_while_held"), None).await;
+            departure
+                .trail
+                .end(Outcome::Cancelled, Some("cancelled_while_held"), None)
+                .await;
             Answer::Accepted
         }
-        Waited::Refused(reason) => denied(context, call, departure.trail, &Denial::new(reason)).await,
-        Waited::StillPending { request, expires } => pending(context, call, departure, &request, expires).await,
-        Waited::Not { request, why, reason } => {
+        Waited::Refused(reason) => {
+            denied(context, call, departure.trail, &Denial::new(reason)).await
+        }
+        Waited::StillPending { request, expires } => {
+            pending(context, call, departure, &request, expires).await
+        }
+        Waited::Not {
+            request,
+            why,
+            reason,
+        } => {
             let code = unapproved_code(why);
             let answer = match Asked::by(call) {
                 Some(asked) => {
-                    let told = Told::Unapproved { request: request.as_str(), why, reason: reason.as_deref() };
+                    let told = Told::Unapproved {
+                        request: request.as_str(),
+                        why,
+                        reason: reason.as_deref(),
+                    };
                     own(&asked, &told)
                 }
                 None => Answer::Accepted,
             };
             departure.trail.line.masked = 0;
-            departure.trail.end(Outcome::Denied, Some(code), Some(200)).await;
+            departure
+                .trail
+                .end(Outcome::Denied, Some(code), Some(200))
+                .await;
             answer
         }
     }
@@ -168,13 +236,28 @@ async fn run(
     mut departure: Departure,
 ) -> Answer {
     let context = context.renewed();
-    if context.policy.verifier.still_valid(&context.verified).is_err() {
-        return denied(&context, call, departure.trail, &Denial::new(DenyReason::GrantMismatch)).await;
+    if context
+        .policy
+        .verifier
+        .still_valid(&context.verified)
+        .is_err()
+    {
+        return denied(
+            &context,
+            call,
+            departure.trail,
+            &Denial::new(DenyReason::GrantMismatch),
+        )
+        .await;
     }
     let facts = tool.map(|tool| tool.facts());
     let operation = operation(call);
-    let decision =
-        context.with_facts(facts, |facts| context.policy.bundle.decide_granted(&operation, facts, consumed.grant()));
+    let decision = context.with_facts(facts, |facts| {
+        context
+            .policy
+            .bundle
+            .decide_granted(&operation, facts, consumed.grant())
+    });
     note(&mut departure.trail, &decision, &context);
     match decision {
         Decision::Allow(permit, _) => {
@@ -182,7 +265,13 @@ async fn run(
             detached(&context, document, tool, permit, departure).await
         }
         Decision::Hold(..) => {
-            denied(&context, call, departure.trail, &Denial::new(DenyReason::GrantMismatch)).await
+            denied(
+                &context,
+                call,
+                departure.trail,
+                &Denial::new(DenyReason::GrantMismatch),
+            )
+            .await
         }
         Decision::Deny(denial, _) => denied(&context, call, departure.trail, &denial).await,
     }
@@ -229,7 +318,9 @@ async fn wait(
     let mut ticket = match desk.ask(ask(context, call, claim, needed)).await {
         Ok(ticket) => ticket,
         Err(AskError::TooManyPending { .. }) => return Waited::Refused(DenyReason::TooManyPending),
-        Err(AskError::NoApprovers(_) | AskError::NothingToApprove | AskError::Store(_)) => return Waited::Refused(DenyReason::ApprovalsUnavailable),
+        Err(AskError::NoApprovers(_) | AskError::NothingToApprove | AskError::Store(_)) => {
+            return Waited::Refused(DenyReason::ApprovalsUnavailable);
+        }
     };
     requested(trail, claim, needed, &ticket);
     let cancel = match (&context.session, &call.id) {
@@ -258,7 +349,11 @@ async fn settle(
     status: Status,
 ) -> Waited {
     let request = ticket.request().clone();
-    let not = |why, reason| Waited::Not { request: request.clone(), why, reason };
+    let not = |why, reason| Waited::Not {
+        request: request.clone(),
+        why,
+        reason,
+    };
     match status {
         Status::Pending { expires, .. } => Waited::StillPending { request, expires },
         Status::Approved { .. } => take(context, desk, &request, claim, trail).await,
@@ -273,14 +368,22 @@ async fn settle(
 fn used(outcome: Option<sallyport_policy::approval::Outcome>) -> Unapproved {
     match outcome {
         Some(sallyport_policy::approval::Outcome::Unknown) => Unapproved::UsedOutcomeUnknown,
-        Some(sallyport_policy::approval::Outcome::Succeeded | sallyport_policy::approval::Outcome::Failed) | None => {
-            Unapproved::Used
-        }
+        Some(
+            sallyport_policy::approval::Outcome::Succeeded
+            | sallyport_policy::approval::Outcome::Failed,
+        )
+        | None => Unapproved::Used,
     }
 }
 
 /// Uses the grant, once for all racing callers.
-async fn take(context: &Context, desk: &Desk, request: &RequestId, claim: &Claim, trail: &mut Trail) -> Waited {
+async fn take(
+    context: &Context,
+    desk: &Desk,
+    request: &RequestId,
+    claim: &Claim,
+    trail: &mut Trail,
+) -> Waited {
     match desk.consume(request, claim, &trail.id()).await {
         Ok(consumed) => {
             consumed_by(context, trail, &consumed);
@@ -291,7 +394,11 @@ async fn take(context: &Context, desk: &Desk, request: &RequestId, claim: &Claim
 }
 
 fn not_taken(request: &RequestId, error: &ConsumeError) -> Waited {
-    let not = |why| Waited::Not { request: request.clone(), why, reason: None };
+    let not = |why| Waited::Not {
+        request: request.clone(),
+        why,
+        reason: None,
+    };
     match error {
         ConsumeError::NoSuchLeg => not(Unapproved::Used),
         ConsumeError::Refused(refusal) => not(refusal_of(*refusal)),
@@ -308,7 +415,10 @@ async fn continued(
     claim: &Claim,
     trail: &mut Trail,
 ) -> Option<Waited> {
-    let state = call.request_state.as_ref().filter(|state| !state.starts_with(STATE_PREFIX))?;
+    let state = call
+        .request_state
+        .as_ref()
+        .filter(|state| !state.starts_with(STATE_PREFIX))?;
     let digest = Digest::of(state.as_bytes());
     match desk.continuation(&digest, claim, &trail.id()).await {
         Ok(consumed) => {
@@ -326,7 +436,10 @@ async fn windows(
     claim: &Claim,
     trail: &mut Trail,
 ) -> Result<Option<Consumed>, DenyReason> {
-    let grants = desk.grants_for(claim).await.map_err(|_| DenyReason::ApprovalsUnavailable)?;
+    let grants = desk
+        .grants_for(claim)
+        .await
+        .map_err(|_| DenyReason::ApprovalsUnavailable)?;
     for grant in grants {
         if let Ok(consumed) = desk.consume(&grant.request, claim, &trail.id()).await {
             consumed_by(context, trail, &consumed);
@@ -368,7 +481,10 @@ async fn patience(
         if let Some((waiting, out)) = &mut stream {
             let told = waiting.say(&format!("waiting for approval of {}", ticket.request()));
             // A client that does not read its progress still gets its answer.
-            if out.try_send(Item::Event(sse::Event::message(told))).is_err() {
+            if out
+                .try_send(Item::Event(sse::Event::message(told)))
+                .is_err()
+            {
                 tracing::debug!("progress of a held call was not read");
             }
         }
@@ -384,17 +500,27 @@ async fn pending(
     expires: UnixMillis,
 ) -> Answer {
     let leg = leg_of(call);
-    let state = (context.revision.is_modern() && context.may_wait && call.method.may_ask_back() && leg < MOST_LEGS)
+    let state = (context.revision.is_modern()
+        && context.may_wait
+        && call.method.may_ask_back()
+        && leg < MOST_LEGS)
         .then(|| format!("{STATE_PREFIX}{request}.{}", leg.saturating_add(1)));
     let expires = expires.to_string();
     let answer = match Asked::by(call) {
         Some(asked) => {
-            let told = Told::Pending { request: request.as_str(), expires_at: &expires, state: state.as_deref() };
+            let told = Told::Pending {
+                request: request.as_str(),
+                expires_at: &expires,
+                state: state.as_deref(),
+            };
             own(&asked, &told)
         }
         None => Answer::Accepted,
     };
-    departure.trail.end(Outcome::Pending, Some("approval_pending"), Some(200)).await;
+    departure
+        .trail
+        .end(Outcome::Pending, Some("approval_pending"), Some(200))
+        .await;
     answer
 }
 
@@ -402,7 +528,14 @@ async fn pending(
 fn leg_of(call: &Call<'_>) -> u32 {
     call.request_state
         .as_ref()
-        .and_then(|state| state.strip_prefix(STATE_PREFIX)?.rsplit_once('.')?.1.parse().ok())
+        .and_then(|state| {
+            state
+                .strip_prefix(STATE_PREFIX)?
+                .rsplit_once('.')?
+                .1
+                .parse()
+                .ok()
+        })
         .unwrap_or(0)
 }
 
@@ -448,14 +581,28 @@ fn claim(
         pin,
         rules: &rules,
     };
-    let digest = binding.digest(&context.gateway.binding).map_err(|_| DenyReason::ConditionError)?;
+    let digest = binding
+        .digest(&context.gateway.binding)
+        .map_err(|_| DenyReason::ConditionError)?;
     let revision = context.policy.bundle.revision();
     let tool = call.tool().map(str::to_owned);
     let operation = operation(call);
     let when_holds = context.with_facts(listed.map(|tool| tool.facts()), |facts| {
-        needed.rules.iter().all(|rule| rule.grant_covers(&operation, facts))
+        needed
+            .rules
+            .iter()
+            .all(|rule| rule.grant_covers(&operation, facts))
     });
-    Ok(Claim { gateway, caller, digest, tool, pin, rules, revision, when_holds })
+    Ok(Claim {
+        gateway,
+        caller,
+        digest,
+        tool,
+        pin,
+        rules,
+        revision,
+        when_holds,
+    })
 }
 
 fn target<'c>(call: &'c Call<'_>) -> Option<&'c str> {
@@ -490,7 +637,9 @@ fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: 
         Status::Pending { expires, .. } => expires,
         Status::Approved { ends } => ends,
         Status::Denied { until, .. } => until,
-        Status::Expired | Status::Withdrawn | Status::Used { .. } | Status::Revoked { .. } => UnixMillis(0),
+        Status::Expired | Status::Withdrawn | Status::Used { .. } | Status::Revoked { .. } => {
+            UnixMillis(0)
+        }
     };
     let event = |call| {
         Event::ApprovalRequested(ApprovalRequested {
@@ -498,7 +647,12 @@ fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: 
             request: ticket.request().clone(),
             digest: claim.digest,
             rules: needed.rules.iter().map(|rule| (*rule.id).clone()).collect(),
-            required: needed.rules.iter().map(|rule| rule.required).max().unwrap_or(1),
+            required: needed
+                .rules
+                .iter()
+                .map(|rule| rule.required)
+                .max()
+                .unwrap_or(1),
             expires_at,
             joined: false,
         })
@@ -540,6 +694,8 @@ fn refusal_of(refusal: ConsumeRefusal) -> Unapproved {
         ConsumeRefusal::Used(outcome) => used(outcome),
         ConsumeRefusal::NoSuchLeg => Unapproved::Used,
         // Another racing call changed what this one saw: whoever repeats it asks anew.
-        ConsumeRefusal::Pending | ConsumeRefusal::Expired | ConsumeRefusal::Misfit(_) => Unapproved::Expired,
+        ConsumeRefusal::Pending | ConsumeRefusal::Expired | ConsumeRefusal::Misfit(_) => {
+            Unapproved::Expired
+        }
     }
 }

@@ -10,14 +10,16 @@ mod send;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sallyport_policy::decide::{Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict};
+use sallyport_policy::decide::{
+    Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict,
+};
 use sallyport_policy::json::Document;
 use sallyport_policy::mcp::answer::{self, Asked, Reply};
-use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
 use sallyport_policy::mcp::headers::{HeaderError, Mirror};
 use sallyport_policy::mcp::message::{Id, Message, Response};
 use sallyport_policy::mcp::method::Direction;
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::name::{CallId, SessionId};
 use sallyport_policy::record::event::{self, CallRequested, Decided, Event, Outcome, Shadow};
@@ -44,9 +46,16 @@ pub enum Answer {
     /// The step-up challenge: a token with more scopes would do.
     Challenge(Challenge),
     /// The server's answer, judged and masked.
-    Json { status: u16, body: Bytes, session: Option<String> },
+    Json {
+        status: u16,
+        body: Bytes,
+        session: Option<String>,
+    },
     /// What belongs to the call as it comes, its answer last.
-    Stream { session: Option<String>, items: mpsc::Receiver<Item> },
+    Stream {
+        session: Option<String>,
+        items: mpsc::Receiver<Item>,
+    },
 }
 
 /// Judges one message of a client and does what the verdict says.
@@ -59,7 +68,10 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         Err(error) => return no_call(context, message, &error).await,
     };
     if let Err(error) = mirrored(context, &call) {
-        let reply = refusal(&Malformed::Header { error: &error, id: call.id.as_ref() });
+        let reply = refusal(&Malformed::Header {
+            error: &error,
+            id: call.id.as_ref(),
+        });
         return refused(context, message, "header_mismatch", reply).await;
     }
     let tool = match call.tool() {
@@ -67,7 +79,10 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         None => None,
     };
     if let Err(error) = mirrored_arguments(context, &call, tool.as_ref()) {
-        let reply = refusal(&Malformed::Header { error: &error, id: call.id.as_ref() });
+        let reply = refusal(&Malformed::Header {
+            error: &error,
+            id: call.id.as_ref(),
+        });
         return refused(context, message, "header_mismatch", reply).await;
     }
     let trail = open_trail(context, document, &call, tool.as_ref());
@@ -86,14 +101,46 @@ async fn judge(
         return denied(context, call, trail, &denial).await;
     }
     let limit = context.policy.bundle.settings().limits.concurrent_calls;
-    let Some(slot) = context.gateway.budgets().enter(usize::try_from(limit).unwrap_or(usize::MAX)) else {
+    let Some(slot) = context
+        .gateway
+        .budgets()
+        .enter(usize::try_from(limit).unwrap_or(usize::MAX))
+    else {
         return denied(context, call, trail, &Denial::new(DenyReason::TooManyCalls)).await;
     };
     let decision = decide(context, call, tool);
     note(&mut trail, &decision, context);
     match decision {
-        Decision::Allow(permit, _) => send::send(context, document, call, tool, permit, Departure { trail, slot, grant: None, progress: None }).await,
-        Decision::Hold(needed, _) => held::hold(context, document, call, tool, held::Held { needed, trail, slot }).await,
+        Decision::Allow(permit, _) => {
+            send::send(
+                context,
+                document,
+                call,
+                tool,
+                permit,
+                Departure {
+                    trail,
+                    slot,
+                    grant: None,
+                    progress: None,
+                },
+            )
+            .await
+        }
+        Decision::Hold(needed, _) => {
+            held::hold(
+                context,
+                document,
+                call,
+                tool,
+                held::Held {
+                    needed,
+                    trail,
+                    slot,
+                },
+            )
+            .await
+        }
         Decision::Deny(denial, _) => denied(context, call, trail, &denial).await,
     }
 }
@@ -103,29 +150,52 @@ fn decide(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> 
     let operation = operation(call);
     let facts = tool.map(|tool| tool.facts());
     let mut budgets = context.gateway.budgets();
-    context.with_facts(facts, |facts| context.policy.bundle.decide(&operation, facts, &mut budgets))
+    context.with_facts(facts, |facts| {
+        context
+            .policy
+            .bundle
+            .decide(&operation, facts, &mut budgets)
+    })
 }
 
 /// What the evaluator calls the target of a call.
 fn operation<'a>(call: &'a Call<'_>) -> Operation<'a> {
     match &call.target {
-        Target::Tool { name, arguments } => Operation::Tool { name, arguments: *arguments },
-        Target::Prompt { name, arguments } => Operation::Prompt { name, arguments: *arguments },
+        Target::Tool { name, arguments } => Operation::Tool {
+            name,
+            arguments: *arguments,
+        },
+        Target::Prompt { name, arguments } => Operation::Prompt {
+            name,
+            arguments: *arguments,
+        },
         Target::Resource { uri } => Operation::Resource { uri },
         Target::Method { method } => Operation::Method { method },
         // Lists and listen filters are judged entry by entry; a task belongs to its owner, which `send` checks.
-        Target::Open | Target::List(_) | Target::Listen(_) | Target::Task { .. } | Target::Relayed => {
-            Operation::Open { method: call.method.name }
-        }
+        Target::Open
+        | Target::List(_)
+        | Target::Listen(_)
+        | Target::Task { .. }
+        | Target::Relayed => Operation::Open {
+            method: call.method.name,
+        },
     }
 }
 
 /// A tool whose definition awaits review, or that the server lists nowhere, cannot be called (law 29).
-fn quarantined(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> Option<Denial> {
-    let Target::Tool { .. } = call.target else { return None };
+fn quarantined(
+    context: &Context,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+) -> Option<Denial> {
+    let Target::Tool { .. } = call.target else {
+        return None;
+    };
     match tool {
         None => Some(Denial::new(DenyReason::UnknownTool)),
-        Some(entry) if entry.is_quarantined(context.policy.pins) => Some(Denial::new(DenyReason::ToolQuarantined)),
+        Some(entry) if entry.is_quarantined(context.policy.pins) => {
+            Some(Denial::new(DenyReason::ToolQuarantined))
+        }
         Some(_) => None,
     }
 }
@@ -134,7 +204,10 @@ fn quarantined(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>
 async fn denied(context: &Context, call: &Call<'_>, mut trail: Trail, denial: &Denial) -> Answer {
     let reason = denial.reason.code();
     context.gateway.metrics.refused(reason);
-    if matches!(denial.reason, DenyReason::ToolQuarantined | DenyReason::UnknownTool | DenyReason::TooManyCalls) {
+    if matches!(
+        denial.reason,
+        DenyReason::ToolQuarantined | DenyReason::UnknownTool | DenyReason::TooManyCalls
+    ) {
         // These were not decided by a rule, so nothing has been noted yet.
         trail.note(|call| undecided(context, call, reason), Vec::new());
     }
@@ -174,14 +247,22 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
 
 /// Whether the caller may know that what it asked for exists.
 fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
-    if matches!(denial.reason, DenyReason::UnknownTool | DenyReason::ToolQuarantined) {
+    if matches!(
+        denial.reason,
+        DenyReason::UnknownTool | DenyReason::ToolQuarantined
+    ) {
         return false;
     }
     let listed = match &call.target {
         Target::Tool { name, .. } => Listed::Tool { name },
         Target::Prompt { name, .. } => Listed::Prompt { name },
         Target::Resource { uri } => Listed::Resource { uri },
-        Target::Open | Target::List(_) | Target::Listen(_) | Target::Task { .. } | Target::Method { .. } | Target::Relayed => {
+        Target::Open
+        | Target::List(_)
+        | Target::Listen(_)
+        | Target::Task { .. }
+        | Target::Method { .. }
+        | Target::Relayed => {
             return true;
         }
     };
@@ -209,12 +290,21 @@ async fn no_call(context: &Context, message: &Message<'_>, error: &CallError) ->
         CallError::InvalidParams { .. } => "invalid_params",
         CallError::Response => "unasked_response",
     };
-    let reply = refusal(&Malformed::Call { error, id: message.id(), revision: context.revision });
+    let reply = refusal(&Malformed::Call {
+        error,
+        id: message.id(),
+        revision: context.revision,
+    });
     refused(context, message, code, reply).await
 }
 
 /// Refuses a message before there is a call to decide on; recorded all the same.
-async fn refused(context: &Context, message: &Message<'_>, code: &'static str, reply: Reply) -> Answer {
+async fn refused(
+    context: &Context,
+    message: &Message<'_>,
+    code: &'static str,
+    reply: Reply,
+) -> Answer {
     context.gateway.metrics.refused(code);
     let method: String = message.method().unwrap_or("-").chars().take(128).collect();
     let bytes = u64::try_from(message.node().raw().len()).unwrap_or(u64::MAX);
@@ -233,10 +323,17 @@ async fn refused(context: &Context, message: &Message<'_>, code: &'static str, r
         trace: None,
     };
     let session = session_of(context, message);
-    let record = context.gateway.recorder.open_call(&session, context.policy.recording, requested, Vec::new());
+    let record = context.gateway.recorder.open_call(
+        &session,
+        context.policy.recording,
+        requested,
+        Vec::new(),
+    );
     let mut trail = trail_of(context, record, method.clone(), String::new());
     trail.note(|call| undecided(context, call, code), Vec::new());
-    trail.end(Outcome::Denied, Some(code), Some(reply.http_status)).await;
+    trail
+        .end(Outcome::Denied, Some(code), Some(reply.http_status))
+        .await;
     Answer::Reply(reply)
 }
 
@@ -247,7 +344,11 @@ fn mirrored(context: &Context, call: &Call<'_>) -> Result<(), HeaderError> {
     mirror(context)?.check(call)
 }
 
-fn mirrored_arguments(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> Result<(), HeaderError> {
+fn mirrored_arguments(
+    context: &Context,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+) -> Result<(), HeaderError> {
     match (&call.target, tool) {
         (Target::Tool { arguments, .. }, Some(entry)) if context.revision.is_modern() => {
             mirror(context)?.check_params(entry.mirrored(), *arguments)
@@ -257,7 +358,12 @@ fn mirrored_arguments(context: &Context, call: &Call<'_>, tool: Option<&Arc<Tool
 }
 
 fn mirror(context: &Context) -> Result<Mirror<'_>, HeaderError> {
-    Mirror::read(context.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+    Mirror::read(
+        context
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes())),
+    )
 }
 
 fn session_of(context: &Context, message: &Message<'_>) -> SessionId {
@@ -267,21 +373,31 @@ fn session_of(context: &Context, message: &Message<'_>) -> SessionId {
 /// The name that the client gives itself: told in the record, never used.
 fn claimed_client(message: &Message<'_>, revision: Revision) -> Option<String> {
     let info = if revision.is_modern() {
-        message.meta()?.get(sallyport_policy::mcp::era::META_CLIENT_INFO)?
+        message
+            .meta()?
+            .get(sallyport_policy::mcp::era::META_CLIENT_INFO)?
     } else {
         message.params()?.get("clientInfo")?
     };
     Some(info.get("name")?.as_str()?.chars().take(128).collect())
 }
 
-fn open_trail(context: &Context, document: &Document, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> Trail {
+fn open_trail(
+    context: &Context,
+    document: &Document,
+    call: &Call<'_>,
+    tool: Option<&Arc<ToolEntry>>,
+) -> Trail {
     let gateway = &context.gateway;
     let session = match Message::of(call.message) {
         Ok(message) => session_of(context, &message),
         Err(_) => gateway.recorder.writer(), // cannot be: the call was made from this message
     };
     let (named, resource) = target_of(call);
-    let target = named.clone().or_else(|| resource.clone()).unwrap_or_default();
+    let target = named
+        .clone()
+        .or_else(|| resource.clone())
+        .unwrap_or_default();
     let requested = |id| CallRequested {
         call: id,
         direction: event::Direction::ClientToServer,
@@ -297,7 +413,10 @@ fn open_trail(context: &Context, document: &Document, call: &Call<'_>, tool: Opt
         trace: trace_of(context),
     };
     let payloads = payload::request(context, document, call);
-    let record = gateway.recorder.open_call(&session, context.policy.recording, requested, payloads);
+    let record =
+        gateway
+            .recorder
+            .open_call(&session, context.policy.recording, requested, payloads);
     trail_of(context, record, call.method.name.to_owned(), target)
 }
 
@@ -305,14 +424,24 @@ fn trail_of(context: &Context, record: CallRecord, method: String, target: Strin
     let principal = context.principal();
     let line = Line {
         caller: principal.subject.to_string(),
-        client: principal.client.as_ref().map(ToString::to_string).unwrap_or_default(),
+        client: principal
+            .client
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         method,
         target,
         rule: None,
         masked: 0,
     };
     let gateway = &context.gateway;
-    Trail::new(record, line, context.policy.recording.mode, gateway.metrics.clone(), Arc::clone(&gateway.clock))
+    Trail::new(
+        record,
+        line,
+        context.policy.recording.mode,
+        gateway.metrics.clone(),
+        Arc::clone(&gateway.clock),
+    )
 }
 
 /// Tool or prompt, and resource, as the record names them.
@@ -331,14 +460,22 @@ fn target_of(call: &Call<'_>) -> (Option<String>, Option<String>) {
 }
 
 fn trace_of(context: &Context) -> Option<String> {
-    context.headers.get("traceparent")?.to_str().ok().map(|text| text.chars().take(128).collect())
+    context
+        .headers
+        .get("traceparent")?
+        .to_str()
+        .ok()
+        .map(|text| text.chars().take(128).collect())
 }
 
 /// Notes a verdict with the rule that caused it.
 fn note(trail: &mut Trail, decision: &Decision, context: &Context) {
     let (reason, holds) = match decision {
         Decision::Allow(..) => (None, Vec::new()),
-        Decision::Hold(needed, _) => (None, needed.rules.iter().map(|rule| (*rule.id).clone()).collect()),
+        Decision::Hold(needed, _) => (
+            None,
+            needed.rules.iter().map(|rule| (*rule.id).clone()).collect(),
+        ),
         Decision::Deny(denial, _) => (Some(denial.reason.code().to_owned()), Vec::new()),
     };
     trail.line.rule = decision.rule().cloned();
@@ -369,7 +506,10 @@ fn undecided(context: &Context, call: CallId, reason: &str) -> Event {
 
 fn shadow(explanation: &Explanation) -> Option<Shadow> {
     let shadow = explanation.shadow.as_ref()?;
-    Some(Shadow { verdict: verdict(shadow.verdict), rule: shadow.rule.as_deref().cloned() })
+    Some(Shadow {
+        verdict: verdict(shadow.verdict),
+        rule: shadow.rule.as_deref().cloned(),
+    })
 }
 
 fn verdict(verdict: Verdict) -> event::Verdict {

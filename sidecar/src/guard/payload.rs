@@ -8,9 +8,16 @@ use sallyport_policy::record::event::{Capture, PayloadKind};
 use crate::inbound::context::Context;
 
 /// The client's message as it may be kept.
-pub(super) fn request(context: &Context, document: &Document, _call: &Call<'_>) -> Vec<(PayloadKind, Bytes)> {
+pub(super) fn request(
+    context: &Context,
+    document: &Document,
+    _call: &Call<'_>,
+) -> Vec<(PayloadKind, Bytes)> {
     match context.policy.recording.capture {
         Capture::Metadata => Vec::new(),
-        Capture::Masked => vec![(PayloadKind::Request, Bytes::from(context.policy.masker.preview(document.root()).json))],
+        Capture::Masked => vec![(
+            PayloadKind::Request,
+            Bytes::from(context.policy.masker.preview(document.root()).json),
+        )],
     }
 }

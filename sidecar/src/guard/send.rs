@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use sallyport_policy::decide::{Decision, Denial, DenyReason, Listed, Operation, Permit};
 use sallyport_policy::json::{Document, JsonError, Limits, Splice};
+use sallyport_policy::mcp::agreement;
 use sallyport_policy::mcp::answer::{self, Asked};
 use sallyport_policy::mcp::call::{Call, Target};
-use sallyport_policy::mcp::agreement;
 use sallyport_policy::mcp::list::{self, Watched};
-use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::message::Id;
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::record::event::{Event, Forwarded, Outcome};
 
 use super::{Answer, denied};
@@ -33,15 +33,25 @@ pub(super) async fn send(
     permit: Permit,
     departure: Departure,
 ) -> Answer {
-    let Departure { mut trail, slot, grant, progress } = departure;
+    let Departure {
+        mut trail,
+        slot,
+        grant,
+        progress,
+    } = departure;
     if let Target::Task { id } = &call.target
-        && !context.gateway.tasks.owned_by(id, &context.principal().key())
+        && !context
+            .gateway
+            .tasks
+            .owned_by(id, &context.principal().key())
     {
         let denial = Denial::new(DenyReason::NoRule);
         return denied(context, call, trail, &denial).await;
     }
     if cancels_a_waiting_call(context, call) {
-        trail.end(Outcome::Succeeded, Some("cancelled_while_held"), Some(202)).await;
+        trail
+            .end(Outcome::Succeeded, Some("cancelled_while_held"), Some(202))
+            .await;
         return Answer::Accepted;
     }
     let body = match outbound_body(context, document, call) {
@@ -54,7 +64,16 @@ pub(super) async fn send(
     let bytes = u64::try_from(body.bytes().len()).unwrap_or(u64::MAX);
     let headers = context.outbound_headers();
     let names = headers.keys().map(ToString::to_string).collect();
-    trail.note(|call| Event::Forwarded(Forwarded { call, bytes, headers: names }), Vec::new());
+    trail.note(
+        |call| {
+            Event::Forwarded(Forwarded {
+                call,
+                bytes,
+                headers: names,
+            })
+        },
+        Vec::new(),
+    );
     if let Err(error) = trail.settle().await {
         tracing::error!(%error, "a call is refused because it cannot be recorded");
         return unavailable(call, trail, DenyReason::RecordingUnavailable.code()).await;
@@ -63,11 +82,27 @@ pub(super) async fn send(
         Some(id) => Expects::Answer { id: id.clone() },
         None => Expects::Nothing,
     };
-    let outbound = Outbound { body: body.bytes().clone(), headers, lane: context.lane(), expects };
+    let outbound = Outbound {
+        body: body.bytes().clone(),
+        headers,
+        lane: context.lane(),
+        expects,
+    };
     let Some(id) = call.id.clone() else {
         return notification(context, permit, outbound, trail).await;
     };
-    let flight = Flight::new(context, call, id, tool.cloned(), Departure { trail, slot, grant, progress });
+    let flight = Flight::new(
+        context,
+        call,
+        id,
+        tool.cloned(),
+        Departure {
+            trail,
+            slot,
+            grant,
+            progress,
+        },
+    );
     let reply = exchange(context, permit, outbound, &flight).await;
     land_reply(flight, reply).await
 }
@@ -87,10 +122,21 @@ async fn exchange(
     }
 }
 
-async fn notification(context: &Context, permit: Permit, outbound: Outbound, trail: Trail) -> Answer {
+async fn notification(
+    context: &Context,
+    permit: Permit,
+    outbound: Outbound,
+    trail: Trail,
+) -> Answer {
     match context.gateway.upstream.send(permit, outbound).await {
         Ok(Reply::Refused { status, .. } | Reply::Json { status, .. }) if !status.is_success() => {
-            trail.end(Outcome::Failed, Some("upstream_refused"), Some(status.as_u16())).await;
+            trail
+                .end(
+                    Outcome::Failed,
+                    Some("upstream_refused"),
+                    Some(status.as_u16()),
+                )
+                .await;
             let mut reply = refusal(&Malformed::Notification);
             reply.http_status = status.as_u16();
             Answer::Reply(reply)
@@ -101,8 +147,14 @@ async fn notification(context: &Context, permit: Permit, outbound: Outbound, tra
         }
         Err(error) => {
             tracing::warn!(%error, "a notification did not reach the server");
-            let status = if matches!(error, UpstreamError::SessionGone) { 404 } else { 502 };
-            trail.end(Outcome::UpstreamFailed, Some("upstream"), Some(status)).await;
+            let status = if matches!(error, UpstreamError::SessionGone) {
+                404
+            } else {
+                502
+            };
+            trail
+                .end(Outcome::UpstreamFailed, Some("upstream"), Some(status))
+                .await;
             let mut reply = refusal(&Malformed::Notification);
             reply.http_status = status;
             Answer::Reply(reply)
@@ -134,9 +186,16 @@ pub(super) async fn client_response(context: &Context, document: &Document) -> A
 
 /// Tells the server that what it asked of the client is refused, on its own behalf.
 pub async fn refuse_server(context: &Context, body: Bytes) {
-    let Some(permit) = open_permit(context, "response") else { return };
+    let Some(permit) = open_permit(context, "response") else {
+        return;
+    };
     let headers = context.outbound_headers();
-    let outbound = Outbound { body, headers, lane: context.lane(), expects: Expects::Nothing };
+    let outbound = Outbound {
+        body,
+        headers,
+        lane: context.lane(),
+        expects: Expects::Nothing,
+    };
     if let Err(error) = context.gateway.upstream.send(permit, outbound).await {
         tracing::debug!(%error, "the server could not be told of a refusal");
     }
@@ -144,7 +203,9 @@ pub async fn refuse_server(context: &Context, body: Bytes) {
 
 /// A request of our own to the server, in the caller's session: the tool list that pins are checked against.
 pub async fn ask_for_list(context: &Context, id: Id, body: Bytes) -> Result<Reply, UpstreamError> {
-    let Some(permit) = open_permit(context, "tools/list") else { return Err(UpstreamError::SessionGone) };
+    let Some(permit) = open_permit(context, "tools/list") else {
+        return Err(UpstreamError::SessionGone);
+    };
     let mut headers = context.outbound_headers();
     if context.revision.is_modern() {
         headers.insert("mcp-method", HeaderValue::from_static("tools/list"));
@@ -152,29 +213,54 @@ pub async fn ask_for_list(context: &Context, id: Id, body: Bytes) -> Result<Repl
         let version = HeaderValue::from_static(context.revision.as_str());
         headers.insert("mcp-protocol-version", version);
     }
-    let outbound = Outbound { body, headers, lane: context.lane(), expects: Expects::Answer { id } };
+    let outbound = Outbound {
+        body,
+        headers,
+        lane: context.lane(),
+        expects: Expects::Answer { id },
+    };
     context.gateway.upstream.send(permit, outbound).await
 }
 
 /// Opens, resumes or takes over the stream of messages that answer no request.
 pub async fn open_stream(context: &Context) -> Result<Reply, UpstreamError> {
-    let Some(permit) = open_permit(context, "stream") else { return Err(UpstreamError::SessionGone) };
+    let Some(permit) = open_permit(context, "stream") else {
+        return Err(UpstreamError::SessionGone);
+    };
     let mut headers = context.outbound_headers();
-    headers.insert(http::header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-    context.gateway.upstream.listen(permit, headers, &context.lane()).await
+    headers.insert(
+        http::header::ACCEPT,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    context
+        .gateway
+        .upstream
+        .listen(permit, headers, &context.lane())
+        .await
 }
 
 /// Tells the server that the session is over.
 pub async fn end_session(context: &Context) -> Result<Reply, UpstreamError> {
-    let Some(permit) = open_permit(context, "session end") else { return Err(UpstreamError::SessionGone) };
-    context.gateway.upstream.end(permit, context.outbound_headers(), &context.lane()).await
+    let Some(permit) = open_permit(context, "session end") else {
+        return Err(UpstreamError::SessionGone);
+    };
+    context
+        .gateway
+        .upstream
+        .end(permit, context.outbound_headers(), &context.lane())
+        .await
 }
 
 /// A permit for what is open to every authenticated principal; none where no policy is in force.
 fn open_permit(context: &Context, method: &str) -> Option<Permit> {
     let mut budgets = context.gateway.budgets();
     let operation = Operation::Open { method };
-    let decision = context.with_facts(None, |facts| context.policy.bundle.decide(&operation, facts, &mut budgets));
+    let decision = context.with_facts(None, |facts| {
+        context
+            .policy
+            .bundle
+            .decide(&operation, facts, &mut budgets)
+    });
     match decision {
         Decision::Allow(permit, _) => Some(permit),
         Decision::Hold(..) | Decision::Deny(..) => None,
@@ -194,7 +280,9 @@ async fn unavailable(call: &Call<'_>, trail: Trail, reason: &str) -> Answer {
         Some(asked) => answer::reply(&asked, &answer::Answer::Unavailable { reason }),
         None => refusal(&Malformed::Notification),
     };
-    trail.end(Outcome::Denied, Some(reason), Some(reply.http_status)).await;
+    trail
+        .end(Outcome::Denied, Some(reason), Some(reply.http_status))
+        .await;
     Answer::Reply(reply)
 }
 
@@ -215,7 +303,10 @@ fn outbound_body(
     {
         body = Document::parse(bytes, Limits::REQUEST)?;
     }
-    if call.request_state.as_ref().is_some_and(|state| state.starts_with(STATE_PREFIX))
+    if call
+        .request_state
+        .as_ref()
+        .is_some_and(|state| state.starts_with(STATE_PREFIX))
         && let Some(params) = body.root().get("params")
     {
         let mut splice = Splice::new();
@@ -231,6 +322,9 @@ fn may_watch(context: &Context, watched: Watched<'_>) -> bool {
             let listed = Listed::Resource { uri };
             context.with_facts(None, |facts| context.policy.bundle.visible(&listed, facts))
         }
-        Watched::Task(id) => context.gateway.tasks.owned_by(id, &context.principal().key()),
+        Watched::Task(id) => context
+            .gateway
+            .tasks
+            .owned_by(id, &context.principal().key()),
     }
 }

@@ -26,7 +26,10 @@ use crate::upstream::http::SESSION_HEADER;
 /// Longest time that a client may keep a cacheable result (law 28).
 const LONGEST_TTL_MS: u64 = 30_000;
 /// Extensions whose messages the method table judges.
-pub const EXTENSIONS: &[&str] = &["io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui"];
+pub const EXTENSIONS: &[&str] = &[
+    "io.modelcontextprotocol/tasks",
+    "io.modelcontextprotocol/ui",
+];
 
 /// The circumstances of one message.
 #[derive(Clone, Debug)]
@@ -61,27 +64,43 @@ impl Context {
 
     /// The policy in force now, which may be newer than the one the message was judged by.
     pub fn renewed(&self) -> Self {
-        Self { policy: self.gateway.policy(), ..self.clone() }
+        Self {
+            policy: self.gateway.policy(),
+            ..self.clone()
+        }
     }
 
     /// The recording that this caller's messages go into.
     pub fn recording(&self, claimed_client: impl FnOnce() -> Option<String>) -> SessionId {
         let gateway = &self.gateway;
-        gateway.journal.session(&gateway.recorder, &self.policy, self.principal(), self.now(), || Circumstances {
-            protocol: self.revision,
-            transport: match self.transport {
-                Transport::Streamable => "streamable-http",
-                Transport::Sse => "http+sse",
+        gateway.journal.session(
+            &gateway.recorder,
+            &self.policy,
+            self.principal(),
+            self.now(),
+            || Circumstances {
+                protocol: self.revision,
+                transport: match self.transport {
+                    Transport::Streamable => "streamable-http",
+                    Transport::Sse => "http+sse",
+                },
+                source: self.source,
+                claimed_client: claimed_client(),
             },
-            source: self.source,
-            claimed_client: claimed_client(),
-        })
+        )
     }
 
     /// Calls `judge` with the facts of this message.
-    pub fn with_facts<T>(&self, tool: Option<ToolFacts<'_>>, judge: impl FnOnce(&Facts<'_>) -> T) -> T {
+    pub fn with_facts<T>(
+        &self,
+        tool: Option<ToolFacts<'_>>,
+        judge: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
         let header = |name: &str| {
-            self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            self.headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
         judge(&Facts {
             principal: self.principal(),
@@ -96,13 +115,22 @@ impl Context {
     pub fn caching(&self) -> Caching {
         let now = self.now();
         let edge = self.policy.bundle.next_edge(self.principal(), now);
-        let until = edge.map_or(u64::MAX, |edge| u64::try_from(now.until(edge).as_millis()).unwrap_or(u64::MAX));
-        Caching { revision: self.revision, max_ttl_ms: until.min(LONGEST_TTL_MS) }
+        let until = edge.map_or(u64::MAX, |edge| {
+            u64::try_from(now.until(edge).as_millis()).unwrap_or(u64::MAX)
+        });
+        Caching {
+            revision: self.revision,
+            max_ttl_ms: until.min(LONGEST_TTL_MS),
+        }
     }
 
     /// What the server may see of the client's abilities (law 1).
     pub fn features(&self) -> Features<'static> {
-        let allowed = |method| self.with_facts(None, |facts| self.policy.bundle.server_request_allowed(method, facts));
+        let allowed = |method| {
+            self.with_facts(None, |facts| {
+                self.policy.bundle.server_request_allowed(method, facts)
+            })
+        };
         Features {
             roots: allowed("roots/list"),
             sampling: allowed("sampling/createMessage"),
@@ -115,7 +143,12 @@ impl Context {
     /// The headers of a message to the server (law 12), the session as the server knows it.
     pub fn outbound_headers(&self) -> HeaderMap {
         let modern = self.revision.is_modern();
-        let mut headers = head::allowed(&self.headers, modern, &self.policy.forward, self.principal());
+        let mut headers = head::allowed(
+            &self.headers,
+            modern,
+            &self.policy.forward,
+            self.principal(),
+        );
         let both = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(http::header::ACCEPT, both);
         headers.remove(SESSION_HEADER);

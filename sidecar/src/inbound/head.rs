@@ -5,14 +5,25 @@
 
 use std::net::IpAddr;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use sallyport_policy::principal::Principal;
 
 /// Headers that may appear once at most; `mcp-*` is checked by prefix.
-const SINGLE: [HeaderName; 8] =
-    [AUTHORIZATION, CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE];
+const SINGLE: [HeaderName; 8] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    CONTENT_ENCODING,
+    HOST,
+    ORIGIN,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// The names under which this gateway may be addressed.
 #[derive(Clone, Debug, Default)]
@@ -51,9 +62,16 @@ impl Paths {
     /// The transport of 2024-11-05 lies beside the MCP endpoint.
     #[must_use]
     pub fn beside(mcp: &str) -> Self {
-        let base = mcp.trim_end_matches('/').rsplit_once('/').map_or("", |(base, _)| base);
+        let base = mcp
+            .trim_end_matches('/')
+            .rsplit_once('/')
+            .map_or("", |(base, _)| base);
         let sse = format!("{base}/sse");
-        Self { sse, messages: format!("{base}/messages"), mcp: mcp.to_owned() }
+        Self {
+            sse,
+            messages: format!("{base}/messages"),
+            mcp: mcp.to_owned(),
+        }
     }
 }
 
@@ -88,9 +106,11 @@ impl HeadError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::DuplicateHeader(_) | Self::TwoFramings | Self::TokenInQuery | Self::Upgrade | Self::HeaderBytes(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::DuplicateHeader(_)
+            | Self::TwoFramings
+            | Self::TokenInQuery
+            | Self::Upgrade
+            | Self::HeaderBytes(_) => StatusCode::BAD_REQUEST,
             Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Origin(_) => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
@@ -143,7 +163,8 @@ pub fn check(parts: &Parts, names: &Names, paths: &Paths) -> Result<Route, HeadE
 /// One value for each header that anybody acts on; a second one is how two stacks come to differ (trap 17).
 fn single_values(headers: &HeaderMap) -> Result<(), HeadError> {
     for name in headers.keys() {
-        let watched = SINGLE.contains(name) || name.as_str().starts_with("mcp-") || name == "last-event-id";
+        let watched =
+            SINGLE.contains(name) || name.as_str().starts_with("mcp-") || name == "last-event-id";
         if !watched {
             continue;
         }
@@ -161,7 +182,10 @@ fn single_values(headers: &HeaderMap) -> Result<(), HeadError> {
 
 fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
     // HTTP/2 carries the authority in the URI, HTTP/1.1 in the header; where both are present they must agree.
-    let header = parts.headers.get(HOST).and_then(|value| value.to_str().ok());
+    let header = parts
+        .headers
+        .get(HOST)
+        .and_then(|value| value.to_str().ok());
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     let given = match (header, authority) {
         (Some(header), Some(authority)) if !header.eq_ignore_ascii_case(authority) => {
@@ -171,7 +195,11 @@ fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
         (None, None) => return Err(HeadError::Host(String::new())),
     };
     let name = without_port(given).to_ascii_lowercase();
-    if names.hosts.contains(&name) { Ok(()) } else { Err(HeadError::Host(shown(given))) }
+    if names.hosts.contains(&name) {
+        Ok(())
+    } else {
+        Err(HeadError::Host(shown(given)))
+    }
 }
 
 fn origin(headers: &HeaderMap, names: &Names) -> Result<(), HeadError> {
@@ -186,10 +214,18 @@ fn origin(headers: &HeaderMap, names: &Names) -> Result<(), HeadError> {
 
 /// A page from this very machine may use a gateway that answers for loopback names, on whatever port it runs.
 fn loopback_origin(origin: &str, names: &Names) -> bool {
-    let Some(rest) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else { return false };
+    let Some(rest) = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))
+    else {
+        return false;
+    };
     let host = without_port(rest).to_ascii_lowercase();
     let loopback = host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
     loopback && names.hosts.contains(&host)
 }
 
@@ -218,17 +254,29 @@ fn method(method: &Method, route: &Route) -> Result<(), HeadError> {
         Route::SseMessages { .. } => [Method::POST, Method::OPTIONS].contains(method),
         Route::Metadata => [Method::GET, Method::HEAD, Method::OPTIONS].contains(method),
     };
-    if served { Ok(()) } else { Err(HeadError::Method(method.clone())) }
+    if served {
+        Ok(())
+    } else {
+        Err(HeadError::Method(method.clone()))
+    }
 }
 
 fn content(headers: &HeaderMap) -> Result<(), HeadError> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let media = given.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
         return Err(HeadError::ContentType(shown(given)));
     }
-    match headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => Err(HeadError::Encoding(shown(encoding))),
+    match headers
+        .get(CONTENT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+    {
+        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
+            Err(HeadError::Encoding(shown(encoding)))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -246,12 +294,17 @@ pub fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 fn accepts(headers: &HeaderMap, media: &str, family: &str) -> bool {
-    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
-        |range| {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
-            range.eq_ignore_ascii_case(media) || range.eq_ignore_ascii_case(family) || range == "*/*"
-        },
-    )
+            range.eq_ignore_ascii_case(media)
+                || range.eq_ignore_ascii_case(family)
+                || range == "*/*"
+        })
 }
 
 /// Headers that a server may see of its caller (law 12): MCP's, content's, trace context, and `forward`.
@@ -259,12 +312,24 @@ fn accepts(headers: &HeaderMap, media: &str, family: &str) -> bool {
 /// Mirrored routing headers mean something in the newest revision only, where they were checked against the body;
 /// in the legacy ones they are dropped.
 #[must_use]
-pub fn allowed(headers: &HeaderMap, modern: bool, forward: &[HeaderName], _principal: &Principal) -> HeaderMap {
+pub fn allowed(
+    headers: &HeaderMap,
+    modern: bool,
+    forward: &[HeaderName],
+    _principal: &Principal,
+) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
         let text = name.as_str();
         let mirrored = text == "mcp-method" || text == "mcp-name" || text.starts_with("mcp-param-");
-        let always = ["accept", "mcp-protocol-version", "traceparent", "tracestate", "baggage"].contains(&text);
+        let always = [
+            "accept",
+            "mcp-protocol-version",
+            "traceparent",
+            "tracestate",
+            "baggage",
+        ]
+        .contains(&text);
         let legacy = ["mcp-session-id", "last-event-id"].contains(&text);
         if always || (modern && mirrored) || (!modern && legacy) || forward.contains(name) {
             kept.append(name.clone(), value.clone());
@@ -295,7 +360,10 @@ fn without_port(authority: &str) -> &str {
 
 /// A caller's text for an error message: short and printable.
 fn shown(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars()
+        .take(80)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -304,7 +372,12 @@ mod tests {
 
     fn names() -> Names {
         Names {
-            hosts: vec!["localhost".into(), "127.0.0.1".into(), "[::1]".into(), "inventory.example.com".into()],
+            hosts: vec![
+                "localhost".into(),
+                "127.0.0.1".into(),
+                "[::1]".into(),
+                "inventory.example.com".into(),
+            ],
             origins: vec!["https://inventory.example.com".into()],
         }
     }
@@ -324,36 +397,191 @@ mod tests {
     fn heads_are_judged_by_this_table() {
         let host = ("host", "localhost:8080");
         let rows: Vec<(&str, &str, &str, Vec<(&str, &str)>, Result<Route, &str>)> = vec![
-            ("plain post", "POST", "/mcp", vec![host, JSON], Ok(Route::Mcp)),
-            ("charset parameter", "POST", "/mcp", vec![host, ("content-type", "Application/JSON; charset=utf-8")], Ok(Route::Mcp)),
-            ("foreign host", "POST", "/mcp", vec![("host", "evil.example.com"), JSON], Err("bad_host")),
+            (
+                "plain post",
+                "POST",
+                "/mcp",
+                vec![host, JSON],
+                Ok(Route::Mcp),
+            ),
+            (
+                "charset parameter",
+                "POST",
+                "/mcp",
+                vec![host, ("content-type", "Application/JSON; charset=utf-8")],
+                Ok(Route::Mcp),
+            ),
+            (
+                "foreign host",
+                "POST",
+                "/mcp",
+                vec![("host", "evil.example.com"), JSON],
+                Err("bad_host"),
+            ),
             ("no host", "POST", "/mcp", vec![JSON], Err("bad_host")),
-            ("IPv6 host", "POST", "/mcp", vec![("host", "[::1]:8080"), JSON], Ok(Route::Mcp)),
-            ("foreign origin", "POST", "/mcp", vec![host, JSON, ("origin", "https://evil.example.com")], Err("bad_origin")),
-            ("null origin", "POST", "/mcp", vec![host, JSON, ("origin", "null")], Err("bad_origin")),
-            ("own origin", "POST", "/mcp", vec![host, JSON, ("origin", "https://inventory.example.com")], Ok(Route::Mcp)),
-            ("local origin", "POST", "/mcp", vec![host, JSON, ("origin", "http://localhost:6274")], Ok(Route::Mcp)),
-            ("suffix trick", "POST", "/mcp", vec![host, JSON, ("origin", "http://localhost.evil.com")], Err("bad_origin")),
-            ("two sessions", "POST", "/mcp", vec![host, JSON, ("mcp-session-id", "a"), ("mcp-session-id", "b")], Err("duplicate_header")),
-            ("two methods", "POST", "/mcp", vec![host, JSON, ("mcp-method", "a"), ("mcp-method", "a")], Err("duplicate_header")),
-            ("two tokens", "POST", "/mcp", vec![host, JSON, ("authorization", "a"), ("authorization", "b")], Err("duplicate_header")),
-            ("both framings", "POST", "/mcp", vec![host, JSON, ("content-length", "3"), ("transfer-encoding", "chunked")], Err("two_framings")),
-            ("token in query", "POST", "/mcp?access_token=x", vec![host, JSON], Err("token_in_query")),
-            ("form body", "POST", "/mcp", vec![host, ("content-type", "text/plain")], Err("content_type")),
-            ("no content type", "POST", "/mcp", vec![host], Err("content_type")),
-            ("compressed body", "POST", "/mcp", vec![host, JSON, ("content-encoding", "gzip")], Err("content_encoding")),
-            ("other path", "GET", "/metrics", vec![host], Err("unknown_path")),
-            ("path with dots", "GET", "/mcp/../admin", vec![host], Err("unknown_path")),
+            (
+                "IPv6 host",
+                "POST",
+                "/mcp",
+                vec![("host", "[::1]:8080"), JSON],
+                Ok(Route::Mcp),
+            ),
+            (
+                "foreign origin",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("origin", "https://evil.example.com")],
+                Err("bad_origin"),
+            ),
+            (
+                "null origin",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("origin", "null")],
+                Err("bad_origin"),
+            ),
+            (
+                "own origin",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("origin", "https://inventory.example.com")],
+                Ok(Route::Mcp),
+            ),
+            (
+                "local origin",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("origin", "http://localhost:6274")],
+                Ok(Route::Mcp),
+            ),
+            (
+                "suffix trick",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("origin", "http://localhost.evil.com")],
+                Err("bad_origin"),
+            ),
+            (
+                "two sessions",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("mcp-session-id", "a"), ("mcp-session-id", "b")],
+                Err("duplicate_header"),
+            ),
+            (
+                "two methods",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("mcp-method", "a"), ("mcp-method", "a")],
+                Err("duplicate_header"),
+            ),
+            (
+                "two tokens",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("authorization", "a"), ("authorization", "b")],
+                Err("duplicate_header"),
+            ),
+            (
+                "both framings",
+                "POST",
+                "/mcp",
+                vec![
+                    host,
+                    JSON,
+                    ("content-length", "3"),
+                    ("transfer-encoding", "chunked"),
+                ],
+                Err("two_framings"),
+            ),
+            (
+                "token in query",
+                "POST",
+                "/mcp?access_token=x",
+                vec![host, JSON],
+                Err("token_in_query"),
+            ),
+            (
+                "form body",
+                "POST",
+                "/mcp",
+                vec![host, ("content-type", "text/plain")],
+                Err("content_type"),
+            ),
+            (
+                "no content type",
+                "POST",
+                "/mcp",
+                vec![host],
+                Err("content_type"),
+            ),
+            (
+                "compressed body",
+                "POST",
+                "/mcp",
+                vec![host, JSON, ("content-encoding", "gzip")],
+                Err("content_encoding"),
+            ),
+            (
+                "other path",
+                "GET",
+                "/metrics",
+                vec![host],
+                Err("unknown_path"),
+            ),
+            (
+                "path with dots",
+                "GET",
+                "/mcp/../admin",
+                vec![host],
+                Err("unknown_path"),
+            ),
             ("trace", "TRACE", "/mcp", vec![host], Err("http_method")),
-            ("websocket", "GET", "/mcp", vec![host, ("upgrade", "websocket")], Err("upgrade")),
-            ("metadata", "GET", "/.well-known/oauth-protected-resource/mcp", vec![host], Ok(Route::Metadata)),
-            ("root metadata", "GET", "/.well-known/oauth-protected-resource", vec![host], Ok(Route::Metadata)),
-            ("old transport", "GET", "/sse", vec![host], Ok(Route::SseStream)),
-            ("its posts", "POST", "/messages?sessionId=ab", vec![host, JSON], Ok(Route::SseMessages { session: "ab".into() })),
+            (
+                "websocket",
+                "GET",
+                "/mcp",
+                vec![host, ("upgrade", "websocket")],
+                Err("upgrade"),
+            ),
+            (
+                "metadata",
+                "GET",
+                "/.well-known/oauth-protected-resource/mcp",
+                vec![host],
+                Ok(Route::Metadata),
+            ),
+            (
+                "root metadata",
+                "GET",
+                "/.well-known/oauth-protected-resource",
+                vec![host],
+                Ok(Route::Metadata),
+            ),
+            (
+                "old transport",
+                "GET",
+                "/sse",
+                vec![host],
+                Ok(Route::SseStream),
+            ),
+            (
+                "its posts",
+                "POST",
+                "/messages?sessionId=ab",
+                vec![host, JSON],
+                Ok(Route::SseMessages {
+                    session: "ab".into(),
+                }),
+            ),
         ];
         for (name, method, uri, headers, expected) in rows {
             let got = verdict(method, uri, &headers);
-            assert_eq!(got.as_ref().map_err(HeadError::code), expected.as_ref().map_err(|code| *code), "{name}");
+            assert_eq!(
+                got.as_ref().map_err(HeadError::code),
+                expected.as_ref().map_err(|code| *code),
+                "{name}"
+            );
         }
     }
 
@@ -361,7 +589,10 @@ mod tests {
     fn accept_is_read_by_media_range() {
         let mut headers = HeaderMap::new();
         assert!(accepts_json(&headers) && !accepts_events(&headers));
-        headers.insert(ACCEPT, "application/json, text/event-stream;q=0.5".parse().unwrap());
+        headers.insert(
+            ACCEPT,
+            "application/json, text/event-stream;q=0.5".parse().unwrap(),
+        );
         assert!(accepts_json(&headers) && accepts_events(&headers));
         headers.insert(ACCEPT, "text/event-stream".parse().unwrap());
         assert!(!accepts_json(&headers) && accepts_events(&headers));

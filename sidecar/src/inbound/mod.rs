@@ -34,7 +34,11 @@ struct Admitted {
 }
 
 /// Answers one request to the gateway's listener.
-pub async fn handle(gateway: Arc<Gateway>, peer: SocketAddr, request: Request<Incoming>) -> Response<ReplyBody> {
+pub async fn handle(
+    gateway: Arc<Gateway>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
     let policy = gateway.policy();
     let (parts, body) = request.into_parts();
     let origin = parts.headers.get(http::header::ORIGIN).cloned();
@@ -68,7 +72,13 @@ async fn route(
         Ok(verified) => verified,
         Err(error) => return unauthorized(&gateway, &policy, peer, &error),
     };
-    let admitted = Admitted { gateway, policy, verified, source, parts };
+    let admitted = Admitted {
+        gateway,
+        policy,
+        verified,
+        source,
+        parts,
+    };
     match (route, admitted.parts.method.clone()) {
         (Route::Mcp, Method::POST) => post::streamable(admitted, body).await,
         (Route::Mcp, Method::DELETE) => stream::end(admitted).await,
@@ -79,7 +89,12 @@ async fn route(
     }
 }
 
-fn unauthorized(gateway: &Gateway, policy: &InForce, peer: SocketAddr, error: &TokenError) -> Response<ReplyBody> {
+fn unauthorized(
+    gateway: &Gateway,
+    policy: &InForce,
+    peer: SocketAddr,
+    error: &TokenError,
+) -> Response<ReplyBody> {
     gateway.metrics.refused(error.code());
     tracing::info!(target: "sallyport::audit", code = error.code(), %peer, %error, "caller not accepted");
     let challenge = match &policy.resource {
@@ -91,15 +106,29 @@ fn unauthorized(gateway: &Gateway, policy: &InForce, peer: SocketAddr, error: &T
 
 /// The peer's address, or what a trusted proxy says of it (law 12): the last address that no trusted proxy added.
 fn source_of(parts: &Parts, peer: SocketAddr, policy: &InForce) -> IpAddr {
-    let trusted = |address: &IpAddr| policy.trusted_proxies.iter().any(|net| net.contains(address));
+    let trusted = |address: &IpAddr| {
+        policy
+            .trusted_proxies
+            .iter()
+            .any(|net| net.contains(address))
+    };
     let mut source = peer.ip().to_canonical();
     if !trusted(&source) {
         return source;
     }
-    let said = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let chain: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let said = parts
+        .headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let chain: Vec<&str> = said
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
     for hop in chain.iter().rev() {
-        let Ok(address) = hop.parse::<IpAddr>() else { return source };
+        let Ok(address) = hop.parse::<IpAddr>() else {
+            return source;
+        };
         source = address.to_canonical();
         if !trusted(&source) {
             return source;

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use sallyport_policy::json::Document;
-use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::era::{self, HttpVersion, Outside};
 use sallyport_policy::mcp::headers;
 use sallyport_policy::mcp::message::{Body, Message};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::principal::CallerKey;
 use sallyport_policy::sse::{Event, Item};
 use tokio::sync::mpsc;
@@ -48,13 +48,18 @@ impl Pipes {
     }
 
     fn outlet(&self, session: &str, caller: &CallerKey) -> Option<mpsc::Sender<Item>> {
-        self.lock().get(session).filter(|pipe| pipe.caller == *caller).map(|pipe| pipe.outlet.clone())
+        self.lock()
+            .get(session)
+            .filter(|pipe| pipe.caller == *caller)
+            .map(|pipe| pipe.outlet.clone())
     }
 }
 
 /// Opens the stream; its first event names the address for posts.
 pub(super) fn open(admitted: Admitted) -> Response<ReplyBody> {
-    let Some(id) = random_id() else { return reply::status(StatusCode::SERVICE_UNAVAILABLE) };
+    let Some(id) = random_id() else {
+        return reply::status(StatusCode::SERVICE_UNAVAILABLE);
+    };
     let (outlet, items) = mpsc::channel(QUEUE);
     let gateway = Arc::clone(&admitted.gateway);
     {
@@ -63,10 +68,20 @@ pub(super) fn open(admitted: Admitted) -> Response<ReplyBody> {
             return reply::busy();
         }
         let caller = admitted.verified.principal().key();
-        pipes.insert(id.clone(), Pipe { caller, outlet: outlet.clone() });
+        pipes.insert(
+            id.clone(),
+            Pipe {
+                caller,
+                outlet: outlet.clone(),
+            },
+        );
     }
     let address = format!("{}?sessionId={id}", gateway.paths.messages);
-    let endpoint = Event { event: Some("endpoint".into()), data: Some(Bytes::from(address)), ..Event::default() };
+    let endpoint = Event {
+        event: Some("endpoint".into()),
+        data: Some(Bytes::from(address)),
+        ..Event::default()
+    };
     if outlet.try_send(Item::Event(endpoint)).is_err() {
         return reply::status(StatusCode::SERVICE_UNAVAILABLE);
     }
@@ -107,7 +122,9 @@ pub(super) async fn post(admitted: Admitted, body: Incoming, session: &str) -> R
     };
     tokio::spawn(async move {
         let _share = share;
-        let Ok(message) = Message::parse(&document) else { return };
+        let Ok(message) = Message::parse(&document) else {
+            return;
+        };
         let initialized = message.method() == Some("notifications/initialized");
         let answer = guard::pass(&context, &document, &message).await;
         guard::pour(answer, &outlet).await;
@@ -135,11 +152,21 @@ fn place(
 ) -> Result<Context, Box<super::post::Unread>> {
     let body = Body::parse(document).map_err(|error| unread(&Malformed::Message(&error)))?;
     let gateway = &admitted.gateway;
-    let open = gateway.sessions.find(session, admitted.verified.principal(), gateway.now());
-    let version = admitted.parts.headers.get(headers::VERSION).and_then(|value| value.to_str().ok());
-    let outside = Outside { http: Some(HttpVersion(version)), session: open.as_ref().map(|open| open.revision) };
+    let open = gateway
+        .sessions
+        .find(session, admitted.verified.principal(), gateway.now());
+    let version = admitted
+        .parts
+        .headers
+        .get(headers::VERSION)
+        .and_then(|value| value.to_str().ok());
+    let outside = Outside {
+        http: Some(HttpVersion(version)),
+        session: open.as_ref().map(|open| open.revision),
+    };
     let id = body.messages().first().and_then(Message::id);
-    let classified = era::classify(&body, outside).map_err(|error| unread(&Malformed::Era { error: &error, id }))?;
+    let classified = era::classify(&body, outside)
+        .map_err(|error| unread(&Malformed::Era { error: &error, id }))?;
     let is_one = matches!(body, Body::One(_));
     if classified.revision.is_modern() || !is_one {
         return Err(unread(&Malformed::NotAcceptable));
@@ -165,5 +192,8 @@ fn place(
 }
 
 fn unread(what: &Malformed<'_>) -> Box<super::post::Unread> {
-    Box::new(super::post::Unread::Reply(refusal(what), "malformed_message"))
+    Box::new(super::post::Unread::Reply(
+        refusal(what),
+        "malformed_message",
+    ))
 }

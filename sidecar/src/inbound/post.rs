@@ -8,10 +8,10 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use sallyport_policy::json::{Document, Limits};
 use sallyport_policy::mcp::answer::Reply;
-use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::era::{self, Classified, HttpVersion, Outside};
 use sallyport_policy::mcp::headers;
 use sallyport_policy::mcp::message::{Body, Message};
+use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 
 use super::context::Context;
 use super::{Admitted, random_id, reply};
@@ -38,7 +38,12 @@ pub(super) async fn streamable(admitted: Admitted, body: Incoming) -> Response<R
     };
     let body = match Body::parse(&document) {
         Ok(body) => body,
-        Err(error) => return refuse(&admitted, malformed(&Malformed::Message(&error), "malformed_message")),
+        Err(error) => {
+            return refuse(
+                &admitted,
+                malformed(&Malformed::Message(&error), "malformed_message"),
+            );
+        }
     };
     let context = match place(admitted, &body) {
         Ok(context) => context,
@@ -58,15 +63,27 @@ pub(super) async fn read(admitted: &Admitted, body: Incoming) -> Result<(Documen
     let limits = &admitted.policy.bundle.settings().limits;
     let limit = usize::try_from(limits.request_bytes).unwrap_or(usize::MAX);
     // A call may hold its body, the index over it and what is spliced from it (law 15).
-    let declared = usize::try_from(body.size_hint().upper().unwrap_or(0)).unwrap_or(usize::MAX).min(limit);
+    let declared = usize::try_from(body.size_hint().upper().unwrap_or(0))
+        .unwrap_or(usize::MAX)
+        .min(limit);
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX);
-    let share = admitted.gateway.memory.take(declared.max(4096).saturating_mul(3), most).ok_or(Unread::Busy)?;
+    let share = admitted
+        .gateway
+        .memory
+        .take(declared.max(4096).saturating_mul(3), most)
+        .ok_or(Unread::Busy)?;
     let bytes = match read_whole(body, limit, PAUSE).await {
         Ok(bytes) => bytes,
-        Err(BodyError::TooLarge { limit }) => return Err(malformed(&Malformed::TooLarge { limit }, "request_too_large")),
+        Err(BodyError::TooLarge { limit }) => {
+            return Err(malformed(
+                &Malformed::TooLarge { limit },
+                "request_too_large",
+            ));
+        }
         Err(BodyError::TooSlow | BodyError::Broken(_)) => return Err(Unread::Slow),
     };
-    let profile = Limits::REQUEST.with_index_of(bytes.len());
+    // An index of twice the body, and never less than small bodies may need, keeps a call within law 15.
+    let profile = Limits::REQUEST.with_index_of(bytes.len().saturating_mul(2).max(1 << 20));
     let document = Document::parse(bytes, profile)
         .map_err(|error| malformed(&Malformed::Json(&error), "malformed_json"))?;
     Ok((document, share))
@@ -74,7 +91,13 @@ pub(super) async fn read(admitted: &Admitted, body: Incoming) -> Result<(Documen
 
 /// Finds out by which revision's rules, and in which session, the body is to be judged.
 fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unread)> {
-    let header = |name: &str| admitted.parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        admitted
+            .parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let named = header(headers::SESSION);
     let gateway = &admitted.gateway;
     let principal = admitted.verified.principal();
@@ -91,7 +114,10 @@ fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unre
             return Err((admitted, unread));
         }
     };
-    let Classified { revision, opens_session } = classified;
+    let Classified {
+        revision,
+        opens_session,
+    } = classified;
     let stateful = !revision.is_modern() && !opens_session;
     if stateful && named.is_some() && session.is_none() {
         return Err((admitted, malformed(&Malformed::Session, "unknown_session")));
@@ -99,7 +125,11 @@ fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unre
     if stateful && session.is_none() && gateway.upstream.mints_sessions() {
         return Err((admitted, malformed(&Malformed::NoSession, "no_session")));
     }
-    let minted = if opens_session && gateway.upstream.mints_sessions() { random_id() } else { None };
+    let minted = if opens_session && gateway.upstream.mints_sessions() {
+        random_id()
+    } else {
+        None
+    };
     let session = if stateful { session } else { None };
     let (accepts_events, accepts_json) = accepted(&admitted.parts.headers);
     Ok(Context {
@@ -133,8 +163,12 @@ async fn batch(context: &Context, messages: &[Message<'_>]) -> Response<ReplyBod
     for message in messages {
         // The element's own bytes are judged and forwarded, as if it had come alone.
         let bytes = Bytes::copy_from_slice(message.node().raw());
-        let Ok(document) = Document::parse(bytes, Limits::REQUEST) else { continue };
-        let Ok(alone) = Message::parse(&document) else { continue };
+        let Ok(document) = Document::parse(bytes, Limits::REQUEST) else {
+            continue;
+        };
+        let Ok(alone) = Message::parse(&document) else {
+            continue;
+        };
         match guard::pass(&context, &document, &alone).await {
             Answer::Json { body, .. } => answers.push(body),
             Answer::Reply(reply) if alone.id().is_some() => answers.push(reply.body),

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use sallyport_policy::mcp::answer::Reply;
@@ -29,31 +29,49 @@ pub(super) fn answer(answer: Answer, context: &Context) -> Response<ReplyBody> {
         Answer::Accepted => status(StatusCode::ACCEPTED),
         Answer::Reply(reply) => own(&reply),
         Answer::Challenge(found) => challenge(&found),
-        Answer::Json { status, body, session } => {
+        Answer::Json {
+            status,
+            body,
+            session,
+        } => {
             let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body);
-            name_session(&mut response, session.filter(|_| !context.revision.is_modern()));
+            name_session(
+                &mut response,
+                session.filter(|_| !context.revision.is_modern()),
+            );
             response
         }
-        Answer::Stream { session, items } => events(items, session.filter(|_| !context.revision.is_modern())),
+        Answer::Stream { session, items } => {
+            events(items, session.filter(|_| !context.revision.is_modern()))
+        }
     }
 }
 
 /// One of our own answers.
 pub(super) fn own(reply: &Reply) -> Response<ReplyBody> {
-    let status = StatusCode::from_u16(reply.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(reply.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, reply.body.clone());
     if let Some(seconds) = reply.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
 pub(super) fn json(status: StatusCode, body: Bytes) -> Response<ReplyBody> {
     let empty = body.is_empty();
-    let mut response = Response::new(if empty { ReplyBody::Empty } else { ReplyBody::full(body) });
+    let mut response = Response::new(if empty {
+        ReplyBody::Empty
+    } else {
+        ReplyBody::full(body)
+    });
     *response.status_mut() = status;
     if !empty {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     response
 }
@@ -64,7 +82,10 @@ pub(super) fn events(items: mpsc::Receiver<Item>, session: Option<String>) -> Re
     let mut response = Response::new(ReplyBody::Stream(stream));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     name_session(&mut response, session);
     response
@@ -85,23 +106,32 @@ pub(super) fn head_error(error: &HeadError) -> Response<ReplyBody> {
 
 pub(super) fn challenge(challenge: &Challenge) -> Response<ReplyBody> {
     let mut response = status(challenge.status);
-    response.headers_mut().insert(WWW_AUTHENTICATE, challenge.www_authenticate.clone());
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, challenge.www_authenticate.clone());
     response
 }
 
 /// More bodies are held than `limits.memory` allows.
 pub(super) fn busy() -> Response<ReplyBody> {
     let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
 /// RFC 9728 metadata: open to anybody, cacheable, from any origin.
 pub(super) fn metadata(resource: Option<&ProtectedResource>) -> Response<ReplyBody> {
-    let Some(resource) = resource else { return status(StatusCode::NOT_FOUND) };
+    let Some(resource) = resource else {
+        return status(StatusCode::NOT_FOUND);
+    };
     let mut response = json(StatusCode::OK, resource.metadata());
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=300"),
+    );
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
@@ -110,21 +140,33 @@ pub(super) fn metadata(resource: Option<&ProtectedResource>) -> Response<ReplyBo
 pub(super) fn preflight() -> Response<ReplyBody> {
     let mut response = status(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, DELETE"),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(ALLOWED),
+    );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
 
 /// An allowed origin may read the answer and the headers that the protocol needs.
-pub(super) fn with_cors(mut response: Response<ReplyBody>, origin: Option<HeaderValue>) -> Response<ReplyBody> {
+pub(super) fn with_cors(
+    mut response: Response<ReplyBody>,
+    origin: Option<HeaderValue>,
+) -> Response<ReplyBody> {
     let refused = response.status() == StatusCode::FORBIDDEN;
     let open = response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
     if let Some(origin) = origin.filter(|_| !refused && !open) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(VARY, HeaderValue::from_static("Origin"));
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("mcp-session-id, www-authenticate"));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("mcp-session-id, www-authenticate"),
+        );
     }
     response
 }

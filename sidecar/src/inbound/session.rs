@@ -88,7 +88,12 @@ pub enum SessionError {
 
 impl Sessions {
     /// Registers a session for `principal`; an id is given out once.
-    pub fn open(&self, opening: Opening, principal: &Principal, now: UnixMillis) -> Result<Arc<Session>, SessionError> {
+    pub fn open(
+        &self,
+        opening: Opening,
+        principal: &Principal,
+        now: UnixMillis,
+    ) -> Result<Arc<Session>, SessionError> {
         let mut sessions = self.lock();
         if sessions.contains_key(&opening.id) {
             return Err(SessionError::Taken);
@@ -119,7 +124,9 @@ impl Sessions {
             return None;
         }
         session.used.store(now.0, Ordering::Relaxed);
-        session.valid_until.fetch_max(expiry(principal), Ordering::Relaxed);
+        session
+            .valid_until
+            .fetch_max(expiry(principal), Ordering::Relaxed);
         Some(session)
     }
 
@@ -241,7 +248,10 @@ impl Session {
     /// Sends on the session's own stream; false where there is none or nobody reads it.
     pub async fn emit(&self, data: Bytes) -> bool {
         match &self.outlet {
-            Some(outlet) => outlet.send(Item::Event(sallyport_policy::sse::Event::message(data))).await.is_ok(),
+            Some(outlet) => outlet
+                .send(Item::Event(sallyport_policy::sse::Event::message(data)))
+                .await
+                .is_ok(),
             None => false,
         }
     }

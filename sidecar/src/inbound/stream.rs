@@ -1,8 +1,8 @@
 //! GET and DELETE on the MCP endpoint: a legacy session's stream, its resumption, and its end.
 
 use http::{Response, StatusCode};
-use sallyport_policy::mcp::refusal::Refusal as Malformed;
 use sallyport_policy::mcp::headers;
+use sallyport_policy::mcp::refusal::Refusal as Malformed;
 use sallyport_policy::mcp::revision::Revision;
 use tokio::sync::mpsc;
 
@@ -47,7 +47,9 @@ pub(super) async fn end(admitted: Admitted) -> Response<ReplyBody> {
         Ok(context) => context,
         Err(response) => return *response,
     };
-    let Some(session) = context.session.clone() else { return reply::status(StatusCode::METHOD_NOT_ALLOWED) };
+    let Some(session) = context.session.clone() else {
+        return reply::status(StatusCode::METHOD_NOT_ALLOWED);
+    };
     let ended = guard::end_session(&context).await;
     let status = match ended {
         Ok(Reply::Json { status, .. } | Reply::Refused { status, .. }) => status,
@@ -65,16 +67,35 @@ pub(super) async fn end(admitted: Admitted) -> Response<ReplyBody> {
 
 /// The session that the request names, by the rules of its revision.
 fn place(admitted: Admitted) -> Result<Context, Box<Response<ReplyBody>>> {
-    let header = |name: &str| admitted.parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        admitted
+            .parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let gateway = &admitted.gateway;
     let named = header(headers::SESSION);
-    let session = named.and_then(|id| gateway.sessions.find(id, admitted.verified.principal(), gateway.now()));
+    let session = named.and_then(|id| {
+        gateway
+            .sessions
+            .find(id, admitted.verified.principal(), gateway.now())
+    });
     let stated = match header(headers::VERSION).map(Revision::parse) {
-        Some(None) => return Err(Box::new(refuse(&admitted, malformed(&Malformed::NoSession, "revision")))),
+        Some(None) => {
+            return Err(Box::new(refuse(
+                &admitted,
+                malformed(&Malformed::NoSession, "revision"),
+            )));
+        }
         Some(Some(revision)) => Some(revision),
         None => None,
     };
-    let revision = session.as_ref().map(|session| session.revision).or(stated).unwrap_or(Revision::UNSTATED);
+    let revision = session
+        .as_ref()
+        .map(|session| session.revision)
+        .or(stated)
+        .unwrap_or(Revision::UNSTATED);
     if revision.is_modern() {
         // The newest revision has neither streams without a request nor sessions.
         return Err(Box::new(reply::status(StatusCode::METHOD_NOT_ALLOWED)));
@@ -84,7 +105,9 @@ fn place(admitted: Admitted) -> Result<Context, Box<Response<ReplyBody>>> {
         (None, Some(_), _) => Some(malformed(&Malformed::Session, "unknown_session")),
         // A stream of nobody's session is nobody's to resume.
         (None, None, Some(_)) => Some(malformed(&Malformed::NoSession, "no_session")),
-        (None, None, None) if gateway.upstream.mints_sessions() => Some(malformed(&Malformed::NoSession, "no_session")),
+        (None, None, None) if gateway.upstream.mints_sessions() => {
+            Some(malformed(&Malformed::NoSession, "no_session"))
+        }
         (None, None, None) => None,
     };
     if let Some(unread) = unread {

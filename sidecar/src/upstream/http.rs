@@ -39,7 +39,9 @@ pub struct HttpServer {
 
 impl std::fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpServer").field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("HttpServer")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +68,12 @@ impl HttpServer {
             // A reused connection may be half closed; without this a POST would be sent twice.
             .retry_canceled_requests(false)
             .build(connector);
-        Self { client, uri, credentials, response_limit }
+        Self {
+            client,
+            uri,
+            credentials,
+            response_limit,
+        }
     }
 
     /// The connection pool, for a transport of another kind to the same server.
@@ -80,19 +87,31 @@ impl HttpServer {
         &self.uri
     }
 
-    pub(super) async fn post(&self, _permit: Permit, outbound: Outbound) -> Result<Reply, UpstreamError> {
+    pub(super) async fn post(
+        &self,
+        _permit: Permit,
+        outbound: Outbound,
+    ) -> Result<Reply, UpstreamError> {
         let mut headers = outbound.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let response = self.exchange(Method::POST, headers, outbound.body).await?;
         self.reply(response).await
     }
 
-    pub(super) async fn listen(&self, _permit: Permit, headers: HeaderMap) -> Result<Reply, UpstreamError> {
+    pub(super) async fn listen(
+        &self,
+        _permit: Permit,
+        headers: HeaderMap,
+    ) -> Result<Reply, UpstreamError> {
         let response = self.exchange(Method::GET, headers, Bytes::new()).await?;
         self.reply(response).await
     }
 
-    pub(super) async fn end(&self, _permit: Permit, headers: HeaderMap) -> Result<Reply, UpstreamError> {
+    pub(super) async fn end(
+        &self,
+        _permit: Permit,
+        headers: HeaderMap,
+    ) -> Result<Reply, UpstreamError> {
         let response = self.exchange(Method::DELETE, headers, Bytes::new()).await?;
         self.reply(response).await
     }
@@ -134,7 +153,11 @@ impl HttpServer {
                 if body.is_empty() && status.is_success() {
                     return Ok(Reply::Accepted);
                 }
-                Ok(Reply::Json { status, body, session })
+                Ok(Reply::Json {
+                    status,
+                    body,
+                    session,
+                })
             }
             Essence::Events if status.is_success() => {
                 let events = events_of(response.into_body(), self.response_limit).boxed();
@@ -167,12 +190,18 @@ impl HttpServer {
         Ok(Reply::Refused { status, text })
     }
 
-    async fn whole(&self, response: Response<Incoming>, limit: usize) -> Result<Bytes, UpstreamError> {
-        read_whole(response.into_body(), limit, BODY_PAUSE).await.map_err(|error| match error {
-            BodyError::TooLarge { limit } => UpstreamError::TooLarge { limit },
-            BodyError::TooSlow => UpstreamError::TimedOut,
-            BodyError::Broken(what) => UpstreamError::BrokeOff(what),
-        })
+    async fn whole(
+        &self,
+        response: Response<Incoming>,
+        limit: usize,
+    ) -> Result<Bytes, UpstreamError> {
+        read_whole(response.into_body(), limit, BODY_PAUSE)
+            .await
+            .map_err(|error| match error {
+                BodyError::TooLarge { limit } => UpstreamError::TooLarge { limit },
+                BodyError::TooSlow => UpstreamError::TimedOut,
+                BodyError::Broken(what) => UpstreamError::BrokeOff(what),
+            })
     }
 }
 
@@ -195,7 +224,10 @@ fn essence(content_type: &str) -> Essence {
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
 }
 
 fn failure(error: &hyper_util::client::legacy::Error) -> UpstreamError {
@@ -205,5 +237,9 @@ fn failure(error: &hyper_util::client::legacy::Error) -> UpstreamError {
         text = format!("{text}: {cause}");
         source = cause.source();
     }
-    if error.is_connect() { UpstreamError::Unreachable(text) } else { UpstreamError::BrokeOff(text) }
+    if error.is_connect() {
+        UpstreamError::Unreachable(text)
+    } else {
+        UpstreamError::BrokeOff(text)
+    }
 }

@@ -83,10 +83,19 @@ struct Waiting {
 impl LinkedServer {
     #[must_use]
     pub fn new(dial: Dial, limit: usize) -> Self {
-        Self { dial, limit, links: tokio::sync::Mutex::default(), back_off: Mutex::default() }
+        Self {
+            dial,
+            limit,
+            links: tokio::sync::Mutex::default(),
+            back_off: Mutex::default(),
+        }
     }
 
-    pub(super) async fn send(&self, _permit: Permit, outbound: Outbound) -> Result<Reply, UpstreamError> {
+    pub(super) async fn send(
+        &self,
+        _permit: Permit,
+        outbound: Outbound,
+    ) -> Result<Reply, UpstreamError> {
         let document = Document::parse(outbound.body, Limits::REQUEST)
             .map_err(|error| UpstreamError::BrokeOff(error.to_string()))?;
         let link = self.link(&outbound.lane, opens(&document)).await?;
@@ -99,9 +108,22 @@ impl LinkedServer {
         }
     }
 
-    pub(super) async fn listen(&self, _permit: Permit, lane: &Lane) -> Result<Reply, UpstreamError> {
-        let link = self.links.lock().await.get(lane).cloned().ok_or(UpstreamError::SessionGone)?;
-        Ok(Reply::Events { session: None, events: link.unasked() })
+    pub(super) async fn listen(
+        &self,
+        _permit: Permit,
+        lane: &Lane,
+    ) -> Result<Reply, UpstreamError> {
+        let link = self
+            .links
+            .lock()
+            .await
+            .get(lane)
+            .cloned()
+            .ok_or(UpstreamError::SessionGone)?;
+        Ok(Reply::Events {
+            session: None,
+            events: link.unasked(),
+        })
     }
 
     pub(super) async fn end(&self, _permit: Permit, lane: &Lane) -> Result<Reply, UpstreamError> {
@@ -129,7 +151,13 @@ impl LinkedServer {
 
     /// Ends every server and waits until they are gone, at most `limit`.
     pub async fn shut_down(&self, limit: Duration) {
-        let links: Vec<_> = self.links.lock().await.drain().map(|(_, link)| link).collect();
+        let links: Vec<_> = self
+            .links
+            .lock()
+            .await
+            .drain()
+            .map(|(_, link)| link)
+            .collect();
         for link in &links {
             link.stop.cancel();
         }
@@ -174,7 +202,9 @@ impl LinkedServer {
             tokio::time::sleep_until(not_before).await;
         }
         let pipe = match &self.dial {
-            Dial::Stdio(command) => start(command).map_err(|error| UpstreamError::Unreachable(error.to_string())),
+            Dial::Stdio(command) => {
+                start(command).map_err(|error| UpstreamError::Unreachable(error.to_string()))
+            }
             Dial::Sse(server) => connect(server).await,
         };
         let pipe = match pipe {
@@ -214,7 +244,9 @@ impl BackOff {
 
 fn opens(document: &Document) -> bool {
     let root = document.root();
-    root.get("method").and_then(|method| method.as_str()).is_some_and(|method| method == "initialize")
+    root.get("method")
+        .and_then(|method| method.as_str())
+        .is_some_and(|method| method == "initialize")
 }
 
 impl Link {
@@ -226,15 +258,23 @@ impl Link {
             backlog: VecDeque::new(),
             used: started,
         };
-        let link =
-            Arc::new(Self { outgoing: pipe.outgoing, gone: pipe.gone, stop: pipe.stop, state: Mutex::new(state) });
+        let link = Arc::new(Self {
+            outgoing: pipe.outgoing,
+            gone: pipe.gone,
+            stop: pipe.stop,
+            state: Mutex::new(state),
+        });
         tokio::spawn(Arc::clone(&link).pump(pipe.incoming));
         link
     }
 
     fn idle_for(&self) -> Duration {
         let state = lock(&self.state);
-        if state.waiting.is_empty() { state.used.elapsed() } else { Duration::ZERO }
+        if state.waiting.is_empty() {
+            state.used.elapsed()
+        } else {
+            Duration::ZERO
+        }
     }
 
     async fn write(&self, bytes: Bytes) -> Result<(), UpstreamError> {
@@ -253,15 +293,28 @@ impl Link {
             let number = state.next;
             state.next = state.next.saturating_add(1);
             state.used = Instant::now();
-            state.waiting.insert(number, Waiting { id, progress: token.clone(), answer });
+            state.waiting.insert(
+                number,
+                Waiting {
+                    id,
+                    progress: token.clone(),
+                    answer,
+                },
+            );
             number
         };
-        let exchange = Exchange { link: Arc::clone(self), number, answered: false };
+        let exchange = Exchange {
+            link: Arc::clone(self),
+            number,
+            answered: false,
+        };
         let request = renumbered(document, number, token.is_some());
         self.write(request).await?;
         let mut exchange = Some(exchange);
         let events = futures_util::stream::poll_fn(move |cx| {
-            let Some(open) = exchange.as_mut() else { return std::task::Poll::Ready(None) };
+            let Some(open) = exchange.as_mut() else {
+                return std::task::Poll::Ready(None);
+            };
             let next = std::task::ready!(deliveries.poll_recv(cx));
             let item = match next {
                 Some(Ok(bytes)) => {
@@ -279,17 +332,24 @@ impl Link {
                     if was_answered {
                         return std::task::Poll::Ready(None);
                     }
-                    Err(UpstreamError::BrokeOff("the server ended before it answered".into()))
+                    Err(UpstreamError::BrokeOff(
+                        "the server ended before it answered".into(),
+                    ))
                 }
             };
             std::task::Poll::Ready(Some(item))
         });
-        Ok(Reply::Events { session: None, events: events.boxed() })
+        Ok(Reply::Events {
+            session: None,
+            events: events.boxed(),
+        })
     }
 
     /// Sends a notification or a response.
     async fn tell(&self, document: &Document) -> Result<(), UpstreamError> {
-        let bytes = self.cancellation(document).unwrap_or_else(|| document.bytes().clone());
+        let bytes = self
+            .cancellation(document)
+            .unwrap_or_else(|| document.bytes().clone());
         lock(&self.state).used = Instant::now();
         self.write(bytes).await
     }
@@ -302,7 +362,11 @@ impl Link {
         }
         let named = root.get("params")?.get("requestId")?;
         let id = Id::of(named)?;
-        let number = lock(&self.state).waiting.iter().find(|(_, waiting)| waiting.id == id).map(|(n, _)| *n)?;
+        let number = lock(&self.state)
+            .waiting
+            .iter()
+            .find(|(_, waiting)| waiting.id == id)
+            .map(|(n, _)| *n)?;
         let mut splice = Splice::new();
         splice.replace(named, number.to_string());
         Some(splice.apply(document))
@@ -376,7 +440,10 @@ impl Link {
     async fn unowned(&self, bytes: Bytes) {
         let (newest, stream) = {
             let state = lock(&self.state);
-            (state.waiting.values().next_back().cloned(), state.unasked.clone())
+            (
+                state.waiting.values().next_back().cloned(),
+                state.unasked.clone(),
+            )
         };
         if let Some(waiting) = newest {
             return deliver(&waiting, bytes).await;
@@ -399,14 +466,22 @@ impl Link {
         let params = document.root().get("params")?;
         let mark = params
             .get("progressToken")
-            .or_else(|| params.get("_meta").and_then(|meta| meta.get(META_SUBSCRIPTION)))
+            .or_else(|| {
+                params
+                    .get("_meta")
+                    .and_then(|meta| meta.get(META_SUBSCRIPTION))
+            })
             .and_then(Id::of)?;
         lock(&self.state).waiting.get(&number_of(&mark)?).cloned()
     }
 
     /// A line that is no message we would pass on. If it names one of our exchanges, that one ends with the reason.
     async fn refuse(&self, bytes: &Bytes, why: &str) {
-        tracing::warn!(why, bytes = bytes.len(), "the server wrote what is no message; dropped");
+        tracing::warn!(
+            why,
+            bytes = bytes.len(),
+            "the server wrote what is no message; dropped"
+        );
         let number = serde_json::from_slice::<serde_json::Value>(bytes)
             .ok()
             .and_then(|value| value.get("id").and_then(serde_json::Value::as_i64));
@@ -429,7 +504,10 @@ struct Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let waited = lock(&self.link.state).waiting.remove(&self.number).is_some();
+        let waited = lock(&self.link.state)
+            .waiting
+            .remove(&self.number)
+            .is_some();
         if waited && !self.answered {
             let number = self.number;
             let cancel = format!(
@@ -450,7 +528,12 @@ async fn deliver(waiting: &Waiting, bytes: Bytes) {
 }
 
 fn progress_token(document: &Document) -> Option<Id> {
-    document.root().get("params")?.get("_meta")?.get("progressToken").and_then(Id::of)
+    document
+        .root()
+        .get("params")?
+        .get("_meta")?
+        .get("progressToken")
+        .and_then(Id::of)
 }
 
 /// The request under our id; our id is its progress token too, so both are unique on the pipe.

@@ -65,8 +65,15 @@ pub enum Expects {
 pub enum Reply {
     /// Taken, no body.
     Accepted,
-    Json { status: StatusCode, body: Bytes, session: Option<String> },
-    Events { session: Option<String>, events: Events },
+    Json {
+        status: StatusCode,
+        body: Bytes,
+        session: Option<String>,
+    },
+    Events {
+        session: Option<String>,
+        events: Events,
+    },
     /// An HTTP answer that is no MCP message.
     Refused { status: StatusCode, text: String },
 }
@@ -97,7 +104,9 @@ pub enum UpstreamError {
     TooLarge { limit: usize },
     #[error("the server's answer broke off: {0}")]
     BrokeOff(String),
-    #[error("the server's answer has content type `{0}`, which is neither JSON nor server-sent events")]
+    #[error(
+        "the server's answer has content type `{0}`, which is neither JSON nor server-sent events"
+    )]
     ContentType(String),
     #[error("the server's answer is encoded as `{0}`, although identity was asked for")]
     Encoded(String),
@@ -135,7 +144,12 @@ impl Upstream {
     }
 
     /// Opens the stream of messages that answer no request: GET, or what a pipe says unasked.
-    pub async fn listen(&self, permit: Permit, headers: HeaderMap, lane: &Lane) -> Result<Reply, UpstreamError> {
+    pub async fn listen(
+        &self,
+        permit: Permit,
+        headers: HeaderMap,
+        lane: &Lane,
+    ) -> Result<Reply, UpstreamError> {
         match self {
             Self::Http(server) => server.listen(permit, headers).await,
             Self::Linked(server) => server.listen(permit, lane).await,
@@ -143,7 +157,12 @@ impl Upstream {
     }
 
     /// Ends a session.
-    pub async fn end(&self, permit: Permit, headers: HeaderMap, lane: &Lane) -> Result<Reply, UpstreamError> {
+    pub async fn end(
+        &self,
+        permit: Permit,
+        headers: HeaderMap,
+        lane: &Lane,
+    ) -> Result<Reply, UpstreamError> {
         match self {
             Self::Http(server) => server.end(permit, headers).await,
             Self::Linked(server) => server.end(permit, lane).await,

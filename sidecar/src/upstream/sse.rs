@@ -31,7 +31,12 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
-    let start = Reading { pieces: pieces(body).boxed(), parser: Parser::new(limit), ready: Vec::new(), over: false };
+    let start = Reading {
+        pieces: pieces(body).boxed(),
+        parser: Parser::new(limit),
+        ready: Vec::new(),
+        over: false,
+    };
     futures_util::stream::unfold(start, |mut reading| async move {
         let next = reading.next().await?;
         Some((next, reading))
@@ -86,20 +91,27 @@ pub struct SseServer {
 
 impl std::fmt::Debug for SseServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SseServer").field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("SseServer")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }
 
 /// Opens the stream, learns where to post, and starts the two pumps.
 pub async fn connect(server: &SseServer) -> Result<Pipe, UpstreamError> {
     let mut request = server.request(Method::GET, server.uri.clone(), Bytes::new());
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    request
+        .headers_mut()
+        .insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     let response = tokio::time::timeout(CONNECT, server.client.request(request))
         .await
         .map_err(|_| UpstreamError::TimedOut)?
         .map_err(|error| UpstreamError::Unreachable(error.to_string()))?;
     if !response.status().is_success() {
-        return Err(UpstreamError::Unreachable(format!("the event stream answered {}", response.status())));
+        return Err(UpstreamError::Unreachable(format!(
+            "the event stream answered {}",
+            response.status()
+        )));
     }
     let mut events = events_of(response.into_body(), server.event_limit).boxed();
     let endpoint = tokio::time::timeout(ENDPOINT, endpoint(&mut events, &server.uri))
@@ -111,7 +123,12 @@ pub async fn connect(server: &SseServer) -> Result<Pipe, UpstreamError> {
     let (gone, stop) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(read(events, messages, gone.clone(), stop.clone()));
     tokio::spawn(write(server.clone(), endpoint, posts, stop.clone()));
-    Ok(Pipe { outgoing, incoming, gone, stop })
+    Ok(Pipe {
+        outgoing,
+        incoming,
+        gone,
+        stop,
+    })
 }
 
 impl SseServer {
@@ -120,7 +137,9 @@ impl SseServer {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         for credential in self.credentials.iter() {
-            request.headers_mut().insert(credential.name().clone(), credential.value());
+            request
+                .headers_mut()
+                .insert(credential.name().clone(), credential.value());
         }
         request
     }
@@ -138,10 +157,13 @@ async fn endpoint(
         }
         let text = event.data.unwrap_or_default();
         let text = std::str::from_utf8(&text).unwrap_or_default().trim();
-        return resolve(base, text)
-            .ok_or_else(|| UpstreamError::Unreachable("the server names an address elsewhere for posts".into()));
+        return resolve(base, text).ok_or_else(|| {
+            UpstreamError::Unreachable("the server names an address elsewhere for posts".into())
+        });
     }
-    Err(UpstreamError::Unreachable("the event stream names no address for posts".into()))
+    Err(UpstreamError::Unreachable(
+        "the event stream names no address for posts".into(),
+    ))
 }
 
 fn resolve(base: &Uri, text: &str) -> Option<Uri> {
@@ -153,10 +175,18 @@ fn resolve(base: &Uri, text: &str) -> Option<Uri> {
     let path = if text.starts_with('/') {
         text.to_owned()
     } else {
-        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = base
+            .path()
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
         format!("{folder}/{text}")
     };
-    Uri::builder().scheme(base.scheme()?.clone()).authority(base.authority()?.clone()).path_and_query(path).build().ok()
+    Uri::builder()
+        .scheme(base.scheme()?.clone())
+        .authority(base.authority()?.clone())
+        .path_and_query(path)
+        .build()
+        .ok()
 }
 
 async fn read(
@@ -189,7 +219,12 @@ async fn read(
     stop.cancel();
 }
 
-async fn write(server: SseServer, endpoint: Uri, mut posts: mpsc::Receiver<Bytes>, stop: CancellationToken) {
+async fn write(
+    server: SseServer,
+    endpoint: Uri,
+    mut posts: mpsc::Receiver<Bytes>,
+    stop: CancellationToken,
+) {
     loop {
         let message = tokio::select! {
             () = stop.cancelled() => return,
@@ -200,10 +235,14 @@ async fn write(server: SseServer, endpoint: Uri, mut posts: mpsc::Receiver<Bytes
             return;
         };
         let mut request = server.request(Method::POST, endpoint.clone(), message);
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match server.client.request(request).await {
             Ok(response) if response.status().is_success() => {}
-            Ok(response) => tracing::warn!(status = %response.status(), "the server refused a message"),
+            Ok(response) => {
+                tracing::warn!(status = %response.status(), "the server refused a message")
+            }
             Err(error) => {
                 tracing::warn!(%error, "a message could not be posted to the server");
                 stop.cancel();
@@ -229,7 +268,11 @@ mod tests {
             ("https://127.0.0.1:9000/m", None),
         ];
         for (text, expected) in rows {
-            assert_eq!(resolve(&base, text).map(|uri| uri.to_string()).as_deref(), expected, "{text}");
+            assert_eq!(
+                resolve(&base, text).map(|uri| uri.to_string()).as_deref(),
+                expected,
+                "{text}"
+            );
         }
     }
 }

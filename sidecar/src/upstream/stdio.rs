@@ -43,7 +43,9 @@ pub struct StdioCommand {
 impl std::fmt::Debug for StdioCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Arguments may hold what people should not have put there.
-        f.debug_struct("StdioCommand").field("program", &self.program).finish_non_exhaustive()
+        f.debug_struct("StdioCommand")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +63,11 @@ pub struct Pipe {
 /// Starts the command and its three pumps.
 pub fn start(command: &StdioCommand) -> std::io::Result<Pipe> {
     let mut process = Command::new(&command.program);
-    process.args(&command.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    process
+        .args(&command.arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     process.process_group(0).kill_on_drop(true);
     for name in &command.hidden {
         process.env_remove(name);
@@ -82,8 +88,19 @@ pub fn start(command: &StdioCommand) -> std::io::Result<Pipe> {
     tokio::spawn(log_stderr(stderr, Arc::clone(&command.cleaner)));
     let reading = tokio::spawn(read_messages(stdout, from_child, command.line_limit));
     let writing = tokio::spawn(write_messages(stdin, to_child));
-    tokio::spawn(supervise(child, reading, writing, gone.clone(), stop.clone()));
-    Ok(Pipe { outgoing, incoming, gone, stop })
+    tokio::spawn(supervise(
+        child,
+        reading,
+        writing,
+        gone.clone(),
+        stop.clone(),
+    ));
+    Ok(Pipe {
+        outgoing,
+        incoming,
+        gone,
+        stop,
+    })
 }
 
 async fn write_messages(mut stdin: ChildStdin, mut messages: mpsc::Receiver<Bytes>) {
@@ -120,7 +137,10 @@ async fn read_messages(stdout: ChildStdout, messages: mpsc::Sender<Bytes>, limit
 }
 
 /// One line without its end; an error when it is longer than `limit`, none at the end of the stream.
-pub(super) async fn read_line<R: AsyncBufRead + Unpin>(reader: &mut R, limit: usize) -> std::io::Result<Option<Bytes>> {
+pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
+    reader: &mut R,
+    limit: usize,
+) -> std::io::Result<Option<Bytes>> {
     let mut line = BytesMut::new();
     loop {
         let available = reader.fill_buf().await?;
@@ -133,7 +153,9 @@ pub(super) async fn read_line<R: AsyncBufRead + Unpin>(reader: &mut R, limit: us
             None => (available, false),
         };
         if line.len() + piece.len() > limit {
-            return Err(std::io::Error::other(format!("a message longer than {limit} bytes")));
+            return Err(std::io::Error::other(format!(
+                "a message longer than {limit} bytes"
+            )));
         }
         line.extend_from_slice(piece);
         let used = piece.len() + usize::from(ended);
@@ -163,7 +185,9 @@ async fn supervise(
     gone: CancellationToken,
     stop: CancellationToken,
 ) {
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let group = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let (reader, writer) = (reading.abort_handle(), writing.abort_handle());
     let early = tokio::select! {
         status = child.wait() => status.ok(),
@@ -212,7 +236,9 @@ fn signal(group: Option<Pid>, signal: Signal) {
 
 fn report(status: Option<ExitStatus>, asked: bool) {
     match status {
-        Some(status) if !asked && !status.success() => tracing::warn!(%status, "the server process ended"),
+        Some(status) if !asked && !status.success() => {
+            tracing::warn!(%status, "the server process ended")
+        }
         Some(status) => tracing::debug!(%status, "the server process ended"),
         None => tracing::warn!("the server process could not be waited for"),
     }
@@ -236,9 +262,15 @@ mod tests {
     #[tokio::test]
     async fn lines_go_in_and_come_out_and_the_credential_is_in_the_environment() {
         let mut pipe = start(&command("read x; echo \"$x $TOKEN\"; cat")).unwrap();
-        pipe.outgoing.send(Bytes::from_static(b"hello")).await.unwrap();
+        pipe.outgoing
+            .send(Bytes::from_static(b"hello"))
+            .await
+            .unwrap();
         assert_eq!(pipe.incoming.recv().await.unwrap(), "hello s3cret");
-        pipe.outgoing.send(Bytes::from_static(b"again")).await.unwrap();
+        pipe.outgoing
+            .send(Bytes::from_static(b"again"))
+            .await
+            .unwrap();
         assert_eq!(pipe.incoming.recv().await.unwrap(), "again");
         drop(pipe.outgoing);
         pipe.gone.cancelled().await;
@@ -246,7 +278,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_beyond_the_limit_ends_the_server() {
-        let mut pipe = start(&command("head -c 100 /dev/zero | tr '\\0' x; echo; sleep 30")).unwrap();
+        let mut pipe = start(&command(
+            "head -c 100 /dev/zero | tr '\\0' x; echo; sleep 30",
+        ))
+        .unwrap();
         assert!(pipe.incoming.recv().await.is_none());
         pipe.gone.cancelled().await;
     }
@@ -255,6 +290,8 @@ mod tests {
     async fn stopping_ends_a_server_that_ignores_its_stdin_and_its_children() {
         let pipe = start(&command("trap '' TERM; sleep 60 & wait; sleep 60")).unwrap();
         pipe.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(8), pipe.gone.cancelled()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(8), pipe.gone.cancelled())
+            .await
+            .unwrap();
     }
 }

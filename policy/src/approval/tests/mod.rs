@@ -96,7 +96,7 @@ fn approver(username: &str, groups: &[&str]) -> Approver {
     Approver {
         username: username.to_owned(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        issuer: Some(Issuer::new("https://idp.example.com")),
+        issuers: [Issuer::new("https://idp.example.com")].into(),
         aliases: std::collections::BTreeSet::new(),
         assurance: Assurance::Asserted,
         uid: Some(1000),

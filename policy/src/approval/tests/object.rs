@@ -129,8 +129,8 @@ fn law_24_a_review_says_that_its_name_is_asserted_and_by_which_account() {
         json["spec"]["previewDigest"],
         Digest::of(br#"{"price":5}"#).to_string()
     );
-    let issuer = Issuer::new("https://idp.example.com");
-    assert_eq!(reread(&review).to_voice(Some(&issuer)), Ok(voice));
+    let issuers = [Issuer::new("https://idp.example.com")].into();
+    assert_eq!(reread(&review).to_voice(&issuers), Ok(voice));
 }
 
 #[test]

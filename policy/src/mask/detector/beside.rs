@@ -305,9 +305,7 @@ fn value_at(bytes: &[u8], from: usize) -> Option<Range<usize>> {
         }
     };
     // A sentence's end is not the password's.
-    let trimmed = run_back(bytes, range.end, 2, |byte| {
-        matches!(byte, b'.' | b'!' | b'?')
-    });
+    let trimmed = run_back(bytes, range.end, 1, |byte| byte == b'.');
     let end = if opening.is_none() {
         trimmed
     } else {

@@ -95,17 +95,13 @@ pub(super) fn connection_string(text: &str, lead: Range<usize>) -> Option<Range<
         .get(..bytes.len().min(lead.end + LONGEST))
         .unwrap_or_default();
     let outer = |byte: u8| !byte.is_ascii_whitespace() && !b"\"'`<>\\|".contains(&byte);
-    let strict = run(window, lead.end, |byte| {
-        outer(byte) && !b"/?#".contains(&byte)
+    // Passwords with an unescaped slash are common in the addresses of databases, not of web pages.
+    let web = matches!(scheme, "http" | "https" | "ws" | "wss" | "file");
+    let ends: &[u8] = if web { b"/?#" } else { b"?" };
+    let end = run(window, lead.end, |byte| {
+        outer(byte) && !ends.contains(&byte)
     });
-    let at = match last_at(bytes, lead.end, strict) {
-        Some(at) => at,
-        // Passwords with an unescaped slash are common in the addresses of databases, not of web pages.
-        None if !matches!(scheme, "http" | "https" | "ws" | "wss" | "file") => {
-            last_at(bytes, lead.end, run(window, lead.end, outer))?
-        }
-        None => return None,
-    };
+    let at = last_at(bytes, lead.end, end)?;
     let user_end = run(bytes, lead.end, |byte| byte != b':').min(at);
     let secret = if user_end < at {
         user_end + 1..at

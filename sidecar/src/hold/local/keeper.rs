@@ -53,8 +53,8 @@ pub(super) struct Keeper {
     latest: UnixMillis,
     memory: Memory,
     outlets: Outlets,
-    /// What a reviewer's name without issuer belongs to (law 10).
-    issuer: Option<Issuer>,
+    /// The issuers that a reviewer's name belongs to (law 10).
+    issuers: BTreeSet<Issuer>,
     entries: BTreeMap<RequestId, Entry>,
     /// Those that a call may still join, use or end.
     live: BTreeSet<RequestId>,
@@ -94,7 +94,7 @@ impl Keeper {
         clock: Arc<dyn Clock>,
         memory: Memory,
         outlets: Outlets,
-        issuer: Option<Issuer>,
+        issuers: BTreeSet<Issuer>,
     ) -> Result<Self, StoreError> {
         let mut keeper = Self {
             latest: clock.now(),
@@ -102,7 +102,7 @@ impl Keeper {
             clock,
             memory,
             outlets,
-            issuer,
+            issuers,
             entries: BTreeMap::new(),
             live: BTreeSet::new(),
         };
@@ -111,9 +111,9 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Whose names reviewers without an issuer bear.
-    pub(super) fn set_issuer(&mut self, issuer: Option<Issuer>) {
-        self.issuer = issuer;
+    /// Whose names reviewers bear.
+    pub(super) fn set_issuers(&mut self, issuers: BTreeSet<Issuer>) {
+        self.issuers = issuers;
     }
 
     /// The present, for terms that are made outside.
@@ -149,7 +149,7 @@ impl Keeper {
         let now = self.now();
         let voices: Result<Vec<Voice>, _> = reviews
             .iter()
-            .map(|review| review.to_voice(self.issuer.as_ref()))
+            .map(|review| review.to_voice(&self.issuers))
             .collect();
         let restored = voices.and_then(|voices| restore(object, voices, now));
         let (case, refusals) = match restored {
@@ -478,7 +478,7 @@ impl Keeper {
             by: Approver {
                 username: word.by.trim().to_owned(),
                 groups: word.groups.iter().cloned().collect(),
-                issuer: self.issuer.clone(),
+                issuers: self.issuers.clone(),
                 aliases: BTreeSet::new(),
                 assurance: Assurance::Asserted,
                 uid: Some(peer.uid),

@@ -9,6 +9,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc as jobs;
@@ -43,8 +44,9 @@ pub struct LocalOptions {
     /// The state folder.
     pub state: PathBuf,
     pub clock: Arc<dyn Clock>,
-    /// The gateway's first issuer: what a reviewer's name without issuer belongs to (law 10).
-    pub issuer: Option<Issuer>,
+    /// The issuers that a reviewer's name belongs to: the standalone one and the gateway's first, for which it
+    /// stands in (law 10).
+    pub issuers: BTreeSet<Issuer>,
     /// Where new requests are announced.
     pub announce: Option<mpsc::Sender<Announcement>>,
     /// How long after a use that ended well known its racing repeats still hear of it.
@@ -61,7 +63,7 @@ impl LocalOptions {
         Self {
             state: state.to_owned(),
             clock,
-            issuer: None,
+            issuers: BTreeSet::new(),
             announce: None,
             settle: Duration::from_secs(60),
             keep: Duration::from_secs(30 * 24 * 3600),
@@ -100,7 +102,7 @@ impl LocalDesk {
         let LocalOptions {
             state,
             clock,
-            issuer,
+            issuers,
             announce,
             settle,
             keep,
@@ -114,7 +116,7 @@ impl LocalDesk {
             changed: changed.clone(),
             opened: announce,
         };
-        let keeper = Keeper::open(store, clock, Memory { settle, keep }, outlets, issuer)?;
+        let keeper = Keeper::open(store, clock, Memory { settle, keep }, outlets, issuers)?;
         let (jobs, inbox) = jobs::channel();
         thread::Builder::new()
             .name("approvals".to_owned())
@@ -132,8 +134,8 @@ impl LocalDesk {
     }
 
     /// A policy change may change the gateway's first issuer.
-    pub async fn set_issuer(&self, issuer: Option<Issuer>) -> Result<(), StoreError> {
-        self.run(move |keeper| keeper.set_issuer(issuer)).await
+    pub async fn set_issuers(&self, issuers: BTreeSet<Issuer>) -> Result<(), StoreError> {
+        self.run(move |keeper| keeper.set_issuers(issuers)).await
     }
 
     /// Opens a window that somebody asked for ahead.

@@ -270,3 +270,20 @@ fn must_escape(character: char) -> bool {
         '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_json_and_holds_nothing_that_yaml_cannot_hold() {
+        let value = "tab\t \u{7f} \u{85} \u{2028} \u{feff} \u{ffff} é 漢 🦀";
+        let text = String::from_utf8(yaml_text(&value).unwrap()).unwrap();
+        assert!(!text.chars().any(must_escape), "{text}");
+        assert!(
+            text.contains("é 漢 🦀") && text.contains("\\u2028"),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
+    }
+}

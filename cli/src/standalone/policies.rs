@@ -1,0 +1,202 @@
+//! From files to a bundle, again and again: a changed file is picked up, a bad one is told and the last good one stays.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use sallyport_crds::yaml::{self, Input, Loaded};
+use sallyport_policy::bundle::Bundle;
+use sallyport_policy::compile::{self, Mistake};
+use sallyport_policy::name::{GatewayName, Issuer};
+use sallyport_policy::source::Secrets;
+use sallyport_sidecar::identity::local::LOCAL_ISSUER;
+use sallyport_sidecar::run::Running;
+use tokio::sync::Notify;
+
+/// Behind the watch, for file systems that tell nothing.
+const POLL: Duration = Duration::from_secs(5);
+/// Editors write in several steps; this waits for the last.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Where policy comes from.
+#[derive(Debug)]
+pub(super) struct Policies {
+    files: Vec<PathBuf>,
+    gateway: Option<String>,
+}
+
+/// What was loaded.
+pub(super) struct InForce {
+    pub(super) bundle: Bundle,
+    pub(super) secrets: Secrets,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Policies {
+    pub(super) fn new(files: &[PathBuf], gateway: Option<&str>) -> Self {
+        Self {
+            files: files.to_vec(),
+            gateway: gateway.map(str::to_owned),
+        }
+    }
+
+    /// Reads and compiles everything, or tells every mistake of every file.
+    pub(super) fn load(&self) -> Result<InForce, String> {
+        let issuer = Issuer::new(LOCAL_ISSUER);
+        if self.files.is_empty() {
+            let bundle =
+                Bundle::built_in(super::unnamed(), &issuer).map_err(|error| error.to_string())?;
+            return Ok(InForce {
+                bundle,
+                secrets: Secrets::default(),
+                warnings: Vec::new(),
+            });
+        }
+        let inputs: Vec<_> = self.files.iter().cloned().map(Input::Path).collect();
+        let loaded = yaml::load(&inputs).map_err(|mistakes| lines(&mistakes))?;
+        let gateway = self.choose(&loaded)?;
+        let compiled = compile::compile(&loaded.sources, &gateway)
+            .map_err(|mistakes| placed(&loaded, &mistakes))?;
+        if !compiled.below.is_empty() {
+            return Err(format!(
+                "the gateway is below a guardrail:\n{}",
+                placed(&loaded, &compiled.below)
+            ));
+        }
+        let warnings = compiled
+            .warnings
+            .iter()
+            .map(|warning| located(&loaded, warning))
+            .collect();
+        let bundle = Bundle::activate(compiled.content).map_err(|error| error.to_string())?;
+        Ok(InForce {
+            bundle: bundle.with_standalone_issuer(issuer),
+            secrets: loaded.secrets,
+            warnings,
+        })
+    }
+
+    fn choose(&self, loaded: &Loaded) -> Result<GatewayName, String> {
+        let names: Vec<GatewayName> = loaded
+            .sources
+            .gateways
+            .iter()
+            .map(|gateway| GatewayName {
+                namespace: gateway.namespace.clone(),
+                name: gateway.name.clone(),
+            })
+            .collect();
+        let wanted = |name: &GatewayName| match self.gateway.as_deref() {
+            None => true,
+            Some(wanted) => name.name == wanted || name.to_string() == wanted,
+        };
+        let mut fitting = names.iter().filter(|name| wanted(name));
+        match (fitting.next(), fitting.next()) {
+            (Some(name), None) => Ok(name.clone()),
+            (None, _) if names.is_empty() => {
+                Err("the files hold no McpGateway; add one, or leave out -f".to_owned())
+            }
+            (None, _) => Err(format!("no such gateway; the files hold {}", list(&names))),
+            (Some(_), Some(_)) => Err(format!(
+                "several gateways; choose one with --gateway: {}",
+                list(&names)
+            )),
+        }
+    }
+
+    /// Puts changed files in force for as long as the guard runs; never returns.
+    pub(super) async fn watch(&self, running: &Running) {
+        let changed = std::sync::Arc::new(Notify::new());
+        let _watcher = watcher(&self.files, &changed);
+        loop {
+            tokio::select! {
+                () = changed.notified() => tokio::time::sleep(SETTLE).await,
+                () = tokio::time::sleep(POLL) => {}
+            }
+            if self.files.is_empty() {
+                continue;
+            }
+            match self.load() {
+                Ok(next)
+                    if next.bundle.revision() == running.gateway.policy().bundle.revision() => {}
+                Ok(next) => adopt(running, next),
+                Err(mistakes) => tracing::error!(
+                    "the changed policy is not put in force; the last good one stays:\n{mistakes}"
+                ),
+            }
+        }
+    }
+}
+
+fn adopt(running: &Running, next: InForce) {
+    let revision = next.bundle.revision();
+    for warning in &next.warnings {
+        tracing::warn!("{warning}");
+    }
+    match running.replace(next.bundle) {
+        Ok(()) => tracing::info!(%revision, "policy in force: {revision}"),
+        Err(error) => tracing::error!(
+            "the changed policy is not put in force; the last good one stays: {error}"
+        ),
+    }
+}
+
+/// Watches the folders of the files: editors and mounted volumes replace files rather than write them.
+fn watcher(
+    files: &[PathBuf],
+    changed: &std::sync::Arc<Notify>,
+) -> Option<notify::RecommendedWatcher> {
+    let told = std::sync::Arc::clone(changed);
+    let watcher =
+        notify::recommended_watcher(move |_: notify::Result<notify::Event>| told.notify_one());
+    let mut watcher = match watcher {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "files are only looked at every {} s", POLL.as_secs());
+            return None;
+        }
+    };
+    for file in files {
+        let folder = if file.is_dir() {
+            Some(file.as_path())
+        } else {
+            file.parent()
+        };
+        let folder = folder
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or_else(|| Path::new("."));
+        if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
+            tracing::warn!(%error, folder = %folder.display(), "this folder is only looked at every {} s", POLL.as_secs());
+        }
+    }
+    Some(watcher)
+}
+
+fn list(names: &[GatewayName]) -> String {
+    names
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn lines(mistakes: &[impl ToString]) -> String {
+    mistakes
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Mistakes of the compiler with the place in the file where each stands.
+fn placed(loaded: &Loaded, mistakes: &[Mistake]) -> String {
+    mistakes
+        .iter()
+        .map(|mistake| located(loaded, mistake))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn located(loaded: &Loaded, mistake: &Mistake) -> String {
+    yaml::Mistake::of_compiler(mistake.clone(), &loaded.places).to_string()
+}
