@@ -20,7 +20,9 @@ use super::problem::{Problem, Severity, counted, tell_all};
 
 /// Read and compile files, and tell every mistake in them.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Exit codes: 0 the files are right, warnings are told; 3 there are mistakes")]
+#[command(
+    after_help = "Exit codes: 0 the files are right, warnings are told; 3 there are mistakes"
+)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     files: Files,
@@ -55,13 +57,20 @@ pub(crate) struct Summary {
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let findings = match input::read(&args.files.files) {
         Ok(loaded) => examine(&loaded),
-        Err(mistakes) => Findings { mistakes, ..Findings::default() },
+        Err(mistakes) => Findings {
+            mistakes,
+            ..Findings::default()
+        },
     };
     match args.output {
         Format::Table => tell(&findings)?,
         Format::Json | Format::Yaml => put_value(&findings, args.output)?,
     }
-    Ok(if findings.mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    Ok(if findings.mistakes.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(3)
+    })
 }
 
 /// Compiles everything that the files hold.
@@ -80,7 +89,11 @@ pub(crate) fn examine(loaded: &Loaded) -> Findings {
     Findings {
         mistakes: found.mistakes.into_iter().collect(),
         warnings: found.warnings.into_iter().collect(),
-        notes: loaded.notes.iter().map(|note| format!("{}: {}", note.place, note.text)).collect(),
+        notes: loaded
+            .notes
+            .iter()
+            .map(|note| format!("{}: {}", note.place, note.text))
+            .collect(),
         gateways: found.gateways,
         policies: sources.policies.len(),
         guardrails: sources.guardrails.len(),
@@ -112,9 +125,14 @@ impl Found {
 
     /// Of a gateway that only stands in for one in another file, nothing but its policies' mistakes says anything.
     fn add_policies_of(&mut self, loaded: &Loaded, sources: &Sources, gateway: &GatewayName) {
-        let Ok(compiled) = compile::compile_stored(sources, gateway) else { return };
+        let Ok(compiled) = compile::compile_stored(sources, gateway) else {
+            return;
+        };
         let of_policies = |mistakes: Vec<compile::Mistake>| -> Vec<compile::Mistake> {
-            mistakes.into_iter().filter(|mistake| mistake.object.kind != "McpGateway").collect()
+            mistakes
+                .into_iter()
+                .filter(|mistake| mistake.object.kind != "McpGateway")
+                .collect()
         };
         self.wrong(loaded, &of_policies(compiled.mistakes));
         self.wrong(loaded, &of_policies(compiled.below));
@@ -131,23 +149,33 @@ impl Found {
                 spec: GatewaySpec::default(),
             };
             let name = under.gateway_name();
-            let sources =
-                Sources { gateways: vec![under], guardrails: vec![alone], ..Sources::default() };
+            let sources = Sources {
+                gateways: vec![under],
+                guardrails: vec![alone],
+                ..Sources::default()
+            };
             if let Ok(compiled) = compile::compile_stored(&sources, &name) {
-                let of_it: Vec<_> =
-                    compiled.mistakes.into_iter().filter(|found| found.object.kind == "McpGuardrail").collect();
+                let of_it: Vec<_> = compiled
+                    .mistakes
+                    .into_iter()
+                    .filter(|found| found.object.kind == "McpGuardrail")
+                    .collect();
                 self.wrong(loaded, &of_it);
             }
         }
     }
 
     fn wrong(&mut self, loaded: &Loaded, mistakes: &[compile::Mistake]) {
-        let told = mistakes.iter().map(|mistake| Problem::compiled(Severity::Error, mistake, &loaded.places));
+        let told = mistakes
+            .iter()
+            .map(|mistake| Problem::compiled(Severity::Error, mistake, &loaded.places));
         self.mistakes.extend(told);
     }
 
     fn warn(&mut self, loaded: &Loaded, warnings: &[compile::Mistake]) {
-        let told = warnings.iter().map(|mistake| Problem::compiled(Severity::Warning, mistake, &loaded.places));
+        let told = warnings
+            .iter()
+            .map(|mistake| Problem::compiled(Severity::Warning, mistake, &loaded.places));
         self.warnings.extend(told);
     }
 }
@@ -169,18 +197,27 @@ fn tell(findings: &Findings) -> Result<(), Failure> {
     }
     for gateway in &findings.gateways {
         let rules = counted(gateway.rules, "rule");
-        put(&format!("gateway {}: {rules}, revision {}", gateway.gateway, gateway.revision))?;
+        put(&format!(
+            "gateway {}: {rules}, revision {}",
+            gateway.gateway, gateway.revision
+        ))?;
     }
     let warnings = counted(findings.warnings.len(), "warning");
     if !findings.mistakes.is_empty() {
-        return put(&format!("{}, {warnings}", counted(findings.mistakes.len(), "mistake")));
+        return put(&format!(
+            "{}, {warnings}",
+            counted(findings.mistakes.len(), "mistake")
+        ));
     }
     let read = [
         (findings.gateways.len(), "gateway"),
         (findings.policies, "access policy"),
         (findings.guardrails, "guardrail"),
     ];
-    let read: Vec<String> = read.iter().map(|(count, word)| several(*count, word)).collect();
+    let read: Vec<String> = read
+        .iter()
+        .map(|(count, word)| several(*count, word))
+        .collect();
     put(&format!("ok: {}; {warnings}", read.join(", ")))
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use sallyport_policy::bundle::{Bundle, Settings};
 use sallyport_policy::compile::{OwnedCall, TestFacts};
+use sallyport_policy::condition::glob::{Glob, GlobKind};
 use sallyport_policy::decide::{
     Budgets, Decision, Explanation, Facts, HoldRule, Listed, Operation, Outcome, Verdict,
 };
-use sallyport_policy::mcp::method::Judged;
 use sallyport_policy::mcp::Method;
+use sallyport_policy::mcp::method::Judged;
 use sallyport_policy::name::Issuer;
 use sallyport_policy::source::policy::{ServiceAccountRef, TestCall, TestCaller};
 use sallyport_policy::source::rule::GrantScope;
@@ -31,7 +32,9 @@ use super::verdict;
 
 /// Tell what one call would meet, and which rules were looked at.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Exit codes: 0 the call was decided, whatever the verdict; 3 the files are wrong")]
+#[command(
+    after_help = "Exit codes: 0 the call was decided, whatever the verdict; 3 the files are wrong"
+)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     caller: CallerArgs,
@@ -121,7 +124,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn account(text: &str) -> Result<ServiceAccountRef, String> {
     let (namespace, name) = text.split_once('/').ok_or("expected NAMESPACE/NAME")?;
-    Ok(ServiceAccountRef { namespace: namespace.to_owned(), name: name.to_owned() })
+    Ok(ServiceAccountRef {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
@@ -137,11 +143,15 @@ pub(crate) fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
     let (sources, added) = input::completed(&loaded.sources);
     let gateway = input::choose(&sources, args.gateway.as_deref())?;
     if added.contains(&gateway) {
-        say(&format!("sallyport: gateway {gateway} is not in the files and is taken with its defaults"));
+        say(&format!(
+            "sallyport: gateway {gateway} is not in the files and is taken with its defaults"
+        ));
     }
     let compiled = input::compiled(&loaded, &sources, &gateway)?;
     let bundle = input::activated(compiled.content)?;
-    let now = args.at.map_or_else(|| SystemClock::new().now(), |stamp| stamp.get());
+    let now = args
+        .at
+        .map_or_else(|| SystemClock::new().now(), |stamp| stamp.get());
     let explained = decide(&bundle, args.caller, &args.call, now)?;
     match args.output {
         Format::Table => tell(&explained)?,
@@ -253,7 +263,12 @@ struct Rule {
     observed: bool,
 }
 
-fn decide(bundle: &Bundle, caller: CallerArgs, args: &CallArgs, now: UnixMillis) -> Result<Explained, Failure> {
+fn decide(
+    bundle: &Bundle,
+    caller: CallerArgs,
+    args: &CallArgs,
+    now: UnixMillis,
+) -> Result<Explained, Failure> {
     let call = OwnedCall::read(&args.call())
         .map_err(|error| Failure::usage(format!("the arguments would be refused: {error}")))?
         .ok_or_else(|| Failure::usage("say one of --tool, --prompt, --resource and --method"))?;
@@ -271,10 +286,16 @@ fn decide(bundle: &Bundle, caller: CallerArgs, args: &CallArgs, now: UnixMillis)
 /// How the guard judges a method that is no tool, prompt or resource.
 fn meaning(name: &str) -> Result<Operation<'_>, Failure> {
     let Some(method) = Method::named(name) else {
-        say(&format!("sallyport: the guard knows no method `{name}` and would refuse it whatever the rules say"));
+        say(&format!(
+            "sallyport: the guard knows no method `{name}` and would refuse it whatever the rules say"
+        ));
         return Ok(Operation::Method { method: name });
     };
-    let instead = |option: &str| Err(Failure::usage(format!("`{name}` is about a target; say {option}")));
+    let instead = |option: &str| {
+        Err(Failure::usage(format!(
+            "`{name}` is about a target; say {option}"
+        )))
+    };
     match method.judged {
         Judged::Open | Judged::List(_) | Judged::Listen | Judged::Task | Judged::Relayed => {
             Ok(Operation::Open { method: name })
@@ -313,11 +334,17 @@ fn explained(
         rule: decision.rule().map(ToString::to_string),
         reason: denial.map(|denial| denial.reason.code()),
         message: denial.map(|denial| denial.text().to_owned()),
-        missing_scopes: denial.map(|denial| denial.missing_scopes.clone()).unwrap_or_default(),
+        missing_scopes: denial
+            .map(|denial| denial.missing_scopes.clone())
+            .unwrap_or_default(),
         listed: args.listed().map(|listed| bundle.visible(&listed, facts)),
         other_rules: bundle.rule_count().saturating_sub(looked_at.len()),
         looked_at,
-        shadow: decision.explanation().shadow.as_ref().map(ToString::to_string),
+        shadow: decision
+            .explanation()
+            .shadow
+            .as_ref()
+            .map(ToString::to_string),
         obligations: obligations(bundle.settings(), args.tool.as_deref(), decision),
     }
 }
@@ -347,28 +374,59 @@ fn obligations(settings: &Settings, tool: Option<&str>, decision: &Decision) -> 
     let mut found = Vec::new();
     if let Decision::Hold(needed, _) = decision {
         found.extend(needed.rules.iter().map(|rule| approval(rule)));
-        let (hold, ttl) = (span(settings.approvals.hold), span(settings.approvals.request_ttl));
-        found.push(format!("the caller waits {hold}, then hears \"pending\"; the request stays open for {ttl}"));
+        let (hold, ttl) = (
+            span(settings.approvals.hold),
+            span(settings.approvals.request_ttl),
+        );
+        found.push(format!(
+            "the caller waits {hold}, then hears \"pending\"; the request stays open for {ttl}"
+        ));
     }
-    found.push(format!("recording: {:?}, payloads {:?}", settings.recording.mode, settings.recording.payloads));
+    found.push(format!(
+        "recording: {:?}, payloads {:?}",
+        settings.recording.mode, settings.recording.payloads
+    ));
     if decision.verdict() == Verdict::Deny {
         return found;
     }
     let masking = &settings.masking;
     let detectors = masking.detectors.as_deref().unwrap_or_default().join(", ");
-    let patterns: Vec<&str> = masking.patterns.iter().map(|pattern| pattern.name.as_str()).collect();
-    let more = if patterns.is_empty() { String::new() } else { format!("; patterns {}", patterns.join(", ")) };
+    let patterns: Vec<&str> = masking
+        .patterns
+        .iter()
+        .map(|pattern| pattern.name.as_str())
+        .collect();
+    let more = if patterns.is_empty() {
+        String::new()
+    } else {
+        format!("; patterns {}", patterns.join(", "))
+    };
     found.push(format!("the answer is masked: {detectors}{more}"));
     if let Some(tool) = tool {
-        let fields = masking.fields.iter().filter(|field| fits(&field.tool, tool));
+        let fields = masking
+            .fields
+            .iter()
+            .filter(|field| fits(&field.tool, tool));
         found.extend(fields.map(|field| {
-            let action = field.action.or(masking.action).map(|action| format!(" ({action:?})"));
-            format!("field {} of the answer is masked{}", field.path, action.unwrap_or_default())
+            let action = field
+                .action
+                .or(masking.action)
+                .map(|action| format!(" ({action:?})"));
+            format!(
+                "field {} of the answer is masked{}",
+                field.path,
+                action.unwrap_or_default()
+            )
         }));
         let budgets = settings.limits.budgets.iter();
         let budgets = budgets.filter(|budget| budget.tools.iter().any(|glob| fits(glob, tool)));
         found.extend(budgets.map(|budget| {
-            format!("budget: {} calls per {} by {:?}", budget.calls, span(budget.per), budget.by)
+            format!(
+                "budget: {} calls per {} by {:?}",
+                budget.calls,
+                span(budget.per),
+                budget.by
+            )
         }));
     }
     found
@@ -376,8 +434,16 @@ fn obligations(settings: &Settings, tool: Option<&str>, decision: &Decision) -> 
 
 fn approval(rule: &HoldRule) -> String {
     let who: Vec<String> = rule.approvers.iter().map(people).collect();
-    let reason = if rule.reason_required { "; a reason is required" } else { "" };
-    let uses = rule.grant.max_uses.map(|uses| format!(", at most {uses} times")).unwrap_or_default();
+    let reason = if rule.reason_required {
+        "; a reason is required"
+    } else {
+        ""
+    };
+    let uses = rule
+        .grant
+        .max_uses
+        .map(|uses| format!(", at most {uses} times"))
+        .unwrap_or_default();
     let gives = match rule.grant.scope {
         GrantScope::Call => "this call once",
         GrantScope::Tool => "the tool",
@@ -392,23 +458,30 @@ fn approval(rule: &HoldRule) -> String {
 }
 
 fn people(subject: &Subject) -> String {
-    let named = |word: &str, names: &[String]| (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")));
-    let parts = [named("groups", &subject.groups), named("users", &subject.users)];
+    let named = |word: &str, names: &[String]| {
+        (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
+    };
+    let parts = [
+        named("groups", &subject.groups),
+        named("users", &subject.users),
+    ];
     let mut parts: Vec<String> = parts.into_iter().flatten().collect();
-    parts.extend(subject.service_accounts.iter().map(|account| format!("{}/{}", account.namespace, account.name)));
+    parts.extend(
+        subject
+            .service_accounts
+            .iter()
+            .map(|account| format!("{}/{}", account.namespace, account.name)),
+    );
     parts.extend(subject.claims.keys().map(|claim| format!("claim {claim}")));
     parts.join(" with ")
 }
 
 fn span(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    GoDuration::from_millis(millis).to_string()
+    GoDuration::of(duration).to_string()
 }
 
-/// Globs of tool names know `*` alone.
 fn fits(glob: &str, name: &str) -> bool {
-    sallyport_policy::condition::glob::Glob::new(glob, sallyport_policy::condition::glob::GlobKind::Name)
-        .is_ok_and(|glob| glob.matches(name))
+    Glob::new(glob, GlobKind::Name).matches(name)
 }
 
 fn tell(explained: &Explained) -> Result<(), Failure> {
@@ -424,31 +497,57 @@ fn tell(explained: &Explained) -> Result<(), Failure> {
         put(&format!("  told to the caller: {message}"))?;
     }
     if !explained.missing_scopes.is_empty() {
-        put(&format!("  missing scopes: {}", explained.missing_scopes.join(" ")))?;
+        put(&format!(
+            "  missing scopes: {}",
+            explained.missing_scopes.join(" ")
+        ))?;
     }
     put("")?;
     put(&format!("call      {}", explained.call))?;
-    put(&format!("caller    {} of {}", explained.caller.subject, explained.caller.issuer))?;
-    put(&format!("gateway   {}, revision {}", explained.gateway, explained.revision))?;
+    put(&format!(
+        "caller    {} of {}",
+        explained.caller.subject, explained.caller.issuer
+    ))?;
+    put(&format!(
+        "gateway   {}, revision {}",
+        explained.gateway, explained.revision
+    ))?;
     put(&format!("at        {}", explained.at))?;
     if let Some(listed) = explained.listed {
-        put(if listed { "in lists  shown to this caller" } else { "in lists  hidden from this caller" })?;
+        put(if listed {
+            "in lists  shown to this caller"
+        } else {
+            "in lists  hidden from this caller"
+        })?;
     }
     put("\nrules looked at")?;
     for rule in &explained.looked_at {
         let mark = if rule.matched { '+' } else { '-' };
-        let observed = if rule.observed { " (observed only)" } else { "" };
-        put(&format!("  {mark} {}{observed}: {}", rule.rule, rule.outcome))?;
+        let observed = if rule.observed {
+            " (observed only)"
+        } else {
+            ""
+        };
+        put(&format!(
+            "  {mark} {}{observed}: {}",
+            rule.rule, rule.outcome
+        ))?;
     }
     if explained.looked_at.is_empty() {
         put("  none is about such a call")?;
     }
     if explained.other_rules > 0 {
-        put(&format!("  {} about other calls or other callers", super::problem::counted(explained.other_rules, "rule")))?;
+        put(&format!(
+            "  {} about other calls or other callers",
+            super::problem::counted(explained.other_rules, "rule")
+        ))?;
     }
     if let Some(shadow) = &explained.shadow {
         put(&format!("  {shadow}"))?;
     }
     put("\nobligations")?;
-    explained.obligations.iter().try_for_each(|line| put(&format!("  {line}")))
+    explained
+        .obligations
+        .iter()
+        .try_for_each(|line| put(&format!("  {line}")))
 }

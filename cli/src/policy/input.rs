@@ -27,7 +27,11 @@ pub(crate) struct Files {
 
 /// Reads files; every mistake of all of them, or what they say.
 pub(crate) fn read(files: &[PathBuf]) -> Result<Loaded, Vec<Problem>> {
-    let inputs: Vec<Input> = files.iter().map(input).collect::<Result<_, _>>().map_err(|problem| vec![*problem])?;
+    let inputs: Vec<Input> = files
+        .iter()
+        .map(input)
+        .collect::<Result<_, _>>()
+        .map_err(|problem| vec![*problem])?;
     yaml::load(&inputs).map_err(|mistakes| mistakes.into_iter().map(Problem::read).collect())
 }
 
@@ -43,7 +47,10 @@ pub(crate) fn refused(problems: &[Problem]) -> Failure {
         Ok::<_, std::convert::Infallible>(())
     })
     .unwrap_or_else(|never| match never {});
-    Failure::input(format!("{} in the files", counted(problems.len(), "mistake")))
+    Failure::input(format!(
+        "{} in the files",
+        counted(problems.len(), "mistake")
+    ))
 }
 
 fn input(path: &PathBuf) -> Result<Input, Box<Problem>> {
@@ -52,7 +59,10 @@ fn input(path: &PathBuf) -> Result<Input, Box<Problem>> {
     }
     let mut text = String::new();
     match std::io::stdin().lock().read_to_string(&mut text) {
-        Ok(_) => Ok(Input::Text { name: STDIN.to_owned(), text }),
+        Ok(_) => Ok(Input::Text {
+            name: STDIN.to_owned(),
+            text,
+        }),
         Err(error) => Err(Box::new(Problem {
             place: None,
             severity: Severity::Error,
@@ -72,7 +82,10 @@ pub(crate) fn completed(sources: &Sources) -> (Sources, Vec<GatewayName>) {
     let mut added = Vec::new();
     for policy in &sources.policies {
         for target in &policy.spec.target_refs {
-            let name = GatewayName { namespace: policy.namespace.clone(), name: target.name.clone() };
+            let name = GatewayName {
+                namespace: policy.namespace.clone(),
+                name: target.name.clone(),
+            };
             if whole.gateway(&name).is_none() {
                 whole.gateways.push(Named {
                     namespace: name.namespace.clone(),
@@ -95,26 +108,43 @@ pub(crate) fn choose(sources: &Sources, named: Option<&str>) -> Result<GatewayNa
     };
     let all: Vec<GatewayName> = sources.gateways.iter().map(Named::gateway_name).collect();
     let mut fitting: Vec<&GatewayName> = all.iter().filter(|gateway| fits(gateway)).collect();
-    let known = || all.iter().map(|gateway| format!("`{gateway}`")).collect::<Vec<_>>().join(", ");
+    let known = || {
+        all.iter()
+            .map(|gateway| format!("`{gateway}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (fitting.pop(), fitting.is_empty()) {
         (Some(one), true) => Ok(one.clone()),
-        (Some(_), false) => Err(Failure::usage(format!("several gateways fit; choose with --gateway one of {}", known()))),
-        (None, _) if all.is_empty() => {
-            Err(Failure::input("no gateway in the files, and no policy that names one"))
-        }
-        (None, _) => {
-            Err(Failure::usage(format!("no gateway `{}`; there is {}", named.unwrap_or_default(), known())))
-        }
+        (Some(_), false) => Err(Failure::usage(format!(
+            "several gateways fit; choose with --gateway one of {}",
+            known()
+        ))),
+        (None, _) if all.is_empty() => Err(Failure::input(
+            "no gateway in the files, and no policy that names one",
+        )),
+        (None, _) => Err(Failure::usage(format!(
+            "no gateway `{}`; there is {}",
+            named.unwrap_or_default(),
+            known()
+        ))),
     }
 }
 
 /// The gateway's policy, whole and without mistakes; what keeps it below a guardrail is told.
-pub(crate) fn compiled(loaded: &Loaded, sources: &Sources, gateway: &GatewayName) -> Result<Compiled, Failure> {
+pub(crate) fn compiled(
+    loaded: &Loaded,
+    sources: &Sources,
+    gateway: &GatewayName,
+) -> Result<Compiled, Failure> {
     let located = |severity, mistakes: &[compile::Mistake]| -> Vec<Problem> {
-        mistakes.iter().map(|mistake| Problem::compiled(severity, mistake, &loaded.places)).collect()
+        mistakes
+            .iter()
+            .map(|mistake| Problem::compiled(severity, mistake, &loaded.places))
+            .collect()
     };
-    let compiled =
-        compile::compile(sources, gateway).map_err(|mistakes| refused(&located(Severity::Error, &mistakes)))?;
+    let compiled = compile::compile(sources, gateway)
+        .map_err(|mistakes| refused(&located(Severity::Error, &mistakes)))?;
     tell_all(&located(Severity::Warning, &compiled.below), |text| {
         say(text);
         Ok::<_, Failure>(())

@@ -17,9 +17,8 @@ use clap::Subcommand;
 
 use crate::output::Failure;
 
-pub(crate) use check::{Findings, examine};
+pub(crate) use check::examine;
 pub(crate) use input::read;
-pub(crate) use problem::tell_all;
 
 /// Check, test, explain and compare policies.
 #[derive(clap::Args, Debug)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use sallyport_crds::yaml::{self, Place, Places};
+use sallyport_crds::yaml::{self, ObjectName, Place, Places};
 use sallyport_policy::compile;
 use serde::Serialize;
 
@@ -75,9 +75,13 @@ impl Problem {
     }
 
     /// A mistake or warning of compiling, with the place that its field has in the files.
-    pub(crate) fn compiled(severity: Severity, mistake: &compile::Mistake, places: &Places) -> Self {
+    pub(crate) fn compiled(
+        severity: Severity,
+        mistake: &compile::Mistake,
+        places: &Places,
+    ) -> Self {
         let object = &mistake.object;
-        let place = places.locate(object.kind, &object.namespace, &object.name, &mistake.path);
+        let place = place_of(places, object, &mistake.path);
         Self {
             place: place.map(Where::of),
             severity,
@@ -94,7 +98,9 @@ impl Problem {
     }
 
     fn may_show_line(&self) -> bool {
-        self.object.as_ref().is_some_and(|object| object.kind != "Secret")
+        self.object
+            .as_ref()
+            .is_some_and(|object| object.kind != "Secret")
     }
 
     /// As a compiler tells it: what and where, the line, the object and what to do.
@@ -112,7 +118,11 @@ impl Problem {
             let _infallible = write!(text, ", found {}", self.found);
         }
         if let Some(place) = &self.place {
-            let _infallible = write!(text, "\n  --> {}:{}:{}", place.file, place.line, place.column);
+            let _infallible = write!(
+                text,
+                "\n  --> {}:{}:{}",
+                place.file, place.line, place.column
+            );
             if self.may_show_line() {
                 text.push_str(&lines.excerpt(place));
             }
@@ -127,15 +137,33 @@ impl Problem {
     }
 }
 
+/// Where a field of an object stands, or else the nearest section around it.
+pub(crate) fn place_of<'p>(places: &'p Places, object: &compile::ObjectId, path: &str) -> Option<&'p Place> {
+    let name = ObjectName {
+        kind: object.kind.to_owned(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+    };
+    places.locate(&name, path)
+}
+
 impl Where {
     fn of(place: &Place) -> Self {
-        Self { file: place.file.to_string(), line: place.line, column: place.column }
+        Self {
+            file: place.file.to_string(),
+            line: place.line,
+            column: place.column,
+        }
     }
 }
 
 impl Object {
     fn full_name(&self) -> String {
-        if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -166,7 +194,10 @@ struct Lines(BTreeMap<String, Vec<String>>);
 
 impl Lines {
     fn excerpt(&mut self, place: &Where) -> String {
-        let lines = self.0.entry(place.file.clone()).or_insert_with(|| read(&place.file));
+        let lines = self
+            .0
+            .entry(place.file.clone())
+            .or_insert_with(|| read(&place.file));
         let Some(line) = place.line.checked_sub(1).and_then(|index| lines.get(index)) else {
             return String::new();
         };
@@ -175,14 +206,22 @@ impl Lines {
         let number = place.line.to_string();
         let margin = " ".repeat(number.len());
         let indent = " ".repeat(place.column.saturating_sub(1).saturating_sub(from));
-        format!("\n{margin} |\n{number} | {}\n{margin} | {indent}^", shown.trim_end())
+        format!(
+            "\n{margin} |\n{number} | {}\n{margin} | {indent}^",
+            shown.trim_end()
+        )
     }
 }
 
 fn read(file: &str) -> Vec<String> {
     let path = Path::new(file);
-    let small = std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() <= LARGEST);
-    let text = if small { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
+    let small =
+        std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() <= LARGEST);
+    let text = if small {
+        std::fs::read_to_string(path).unwrap_or_default()
+    } else {
+        String::new()
+    };
     text.lines().map(str::to_owned).collect()
 }
 
@@ -197,9 +236,17 @@ mod tests {
 
     fn problem(kind: &str, file: &Path) -> Problem {
         Problem {
-            place: Some(Where { file: file.display().to_string(), line: 2, column: 10 }),
+            place: Some(Where {
+                file: file.display().to_string(),
+                line: 2,
+                column: 10,
+            }),
             severity: Severity::Error,
-            object: Some(Object { kind: kind.to_owned(), namespace: "shop".to_owned(), name: "x".to_owned() }),
+            object: Some(Object {
+                kind: kind.to_owned(),
+                namespace: "shop".to_owned(),
+                name: "x".to_owned(),
+            }),
             path: "spec.a".to_owned(),
             expected: "`b`".to_owned(),
             found: "`c`".to_owned(),
@@ -227,7 +274,10 @@ mod tests {
         std::fs::write(&file, "first:\n  second: hunter2\n").unwrap();
         let text = problem("Secret", &file).render(&mut Lines::default());
         assert!(!text.contains("hunter2"), "{text}");
-        let unknown = Problem { object: None, ..problem("Secret", &file) };
+        let unknown = Problem {
+            object: None,
+            ..problem("Secret", &file)
+        };
         assert!(!unknown.render(&mut Lines::default()).contains("hunter2"));
     }
 }

@@ -72,7 +72,10 @@ fn human(outcomes: &[Outcome]) -> String {
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
     let failed = outcomes.len() - passed;
-    text + &format!("{}: {passed} passed, {failed} failed\n", counted(outcomes.len(), "test"))
+    text + &format!(
+        "{}: {passed} passed, {failed} failed\n",
+        counted(outcomes.len(), "test")
+    )
 }
 
 fn tap(outcomes: &[Outcome]) -> String {
@@ -85,7 +88,10 @@ fn tap(outcomes: &[Outcome]) -> String {
             let quoted = |text: &str| serde_json::Value::from(text).to_string();
             text.push_str("  ---\n");
             text.push_str(&format!("  at: {}\n", quoted(&outcome.place())));
-            text.push_str(&format!("  message: {}\n  ...\n", quoted(&outcome.reasons().join("\n"))));
+            text.push_str(&format!(
+                "  message: {}\n  ...\n",
+                quoted(&outcome.reasons().join("\n"))
+            ));
         }
     }
     text
@@ -93,7 +99,10 @@ fn tap(outcomes: &[Outcome]) -> String {
 
 /// A description in which nothing reads as a directive.
 fn tap_text(text: &str) -> String {
-    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let one_line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     one_line.replace('\\', "\\\\").replace('#', "\\#")
 }
 
@@ -102,14 +111,23 @@ fn junit(outcomes: &[Outcome]) -> String {
     for outcome in outcomes {
         suites.entry(&outcome.policy).or_default().push(outcome);
     }
-    let failures = |outcomes: &[&Outcome]| outcomes.iter().filter(|outcome| !outcome.passed).count();
+    let failures =
+        |outcomes: &[&Outcome]| outcomes.iter().filter(|outcome| !outcome.passed).count();
     let all: Vec<&Outcome> = outcomes.iter().collect();
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
-    text.push_str(&format!("<testsuites tests=\"{}\" failures=\"{}\">\n", all.len(), failures(&all)));
+    text.push_str(&format!(
+        "<testsuites tests=\"{}\" failures=\"{}\">\n",
+        all.len(),
+        failures(&all)
+    ));
     for (policy, outcomes) in suites {
         let (name, tests, failed) = (xml(policy), outcomes.len(), failures(&outcomes));
-        text.push_str(&format!("  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\">\n"));
-        outcomes.iter().for_each(|outcome| text.push_str(&test_case(outcome)));
+        text.push_str(&format!(
+            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\">\n"
+        ));
+        outcomes
+            .iter()
+            .for_each(|outcome| text.push_str(&test_case(outcome)));
         text.push_str("  </testsuite>\n");
     }
     text + "</testsuites>\n"
@@ -118,16 +136,31 @@ fn junit(outcomes: &[Outcome]) -> String {
 fn test_case(outcome: &Outcome) -> String {
     let name = xml(&outcome.name);
     let class = xml(&outcome.policy);
-    let file = outcome.file.as_ref().map(|file| format!(" file=\"{}\"", xml(file))).unwrap_or_default();
-    let line = outcome.line.map(|line| format!(" line=\"{line}\"")).unwrap_or_default();
+    let file = outcome
+        .file
+        .as_ref()
+        .map(|file| format!(" file=\"{}\"", xml(file)))
+        .unwrap_or_default();
+    let line = outcome
+        .line
+        .map(|line| format!(" line=\"{line}\""))
+        .unwrap_or_default();
     let head = format!("    <testcase name=\"{name}\" classname=\"{class}\"{file}{line}");
     if outcome.passed {
         return format!("{head}/>\n");
     }
     let reasons = outcome.reasons();
-    let message = reasons.iter().take(2).cloned().collect::<Vec<_>>().join("; ");
+    let message = reasons
+        .iter()
+        .take(2)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
     let body = xml(&reasons.join("\n"));
-    format!("{head}>\n      <failure message=\"{}\">{body}</failure>\n    </testcase>\n", xml(&message))
+    format!(
+        "{head}>\n      <failure message=\"{}\">{body}</failure>\n    </testcase>\n",
+        xml(&message)
+    )
 }
 
 /// As XML text or attribute; what XML cannot hold becomes a question mark.
@@ -171,17 +204,32 @@ mod tests {
     fn names_cannot_break_out_of_the_formats() {
         let outcomes = [failed("a # skip \"x\" <b>\u{1b}\nnot ok 7")];
         let tap = tap(&outcomes);
-        assert!(tap.contains("not ok 1 - shop/clerks: a \\# skip \"x\" <b>  not ok 7\n"), "{tap}");
+        assert!(
+            tap.contains("not ok 1 - shop/clerks: a \\# skip \"x\" <b>  not ok 7\n"),
+            "{tap}"
+        );
         let junit = junit(&outcomes);
-        assert!(junit.contains("name=\"a # skip &quot;x&quot; &lt;b&gt;?\nnot ok 7\""), "{junit}");
-        assert!(junit.contains("file=\"a&amp;b.yaml\" line=\"7\""), "{junit}");
+        assert!(
+            junit.contains("name=\"a # skip &quot;x&quot; &lt;b&gt;?\nnot ok 7\""),
+            "{junit}"
+        );
+        assert!(
+            junit.contains("file=\"a&amp;b.yaml\" line=\"7\""),
+            "{junit}"
+        );
         assert!(junit.contains("`$.limit` &lt; 5"), "{junit}");
     }
 
     #[test]
     fn a_failure_tells_expected_found_and_why() {
         let text = human(&[failed("reads")]);
-        for part in ["FAIL shop/clerks: reads", "at a&b.yaml:7", "expected Allow", "found    Deny (no_rule)", "because"] {
+        for part in [
+            "FAIL shop/clerks: reads",
+            "at a&b.yaml:7",
+            "expected Allow",
+            "found    Deny (no_rule)",
+            "because",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(text.ends_with("1 test: 0 passed, 1 failed\n"), "{text}");

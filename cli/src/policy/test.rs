@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::output::{Failure, Format, put_value, say};
 
 use super::input::{self, Files};
+use super::problem::place_of;
 use super::report::{self, Shape};
 use super::verdict;
 
@@ -46,8 +47,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
     let outcomes: Vec<Outcome> = compile::run_tests(&loaded.sources)
         .iter()
         .map(|result| {
-            let object = &result.policy;
-            let place = loaded.places.locate(object.kind, &object.namespace, &object.name, &result.path);
+            let place = place_of(&loaded.places, &result.policy, &result.path);
             let mut outcome = Outcome::of(result);
             outcome.file = place.map(|place| place.file.to_string());
             outcome.line = place.map(|place| place.line);
@@ -62,12 +62,19 @@ pub(crate) fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
         Shape::Human | Shape::Junit | Shape::Tap => report::put_all(&outcomes, args.format)?,
     }
     let failed = outcomes.iter().any(|outcome| !outcome.passed);
-    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 impl Outcome {
     fn of(result: &TestResult) -> Self {
-        let by = result.expected_rule.as_ref().map(|rule| format!(" by rule `{rule}`"));
+        let by = result
+            .expected_rule
+            .as_ref()
+            .map(|rule| format!(" by rule `{rule}`"));
         let expected = verdict::effect(result.expected);
         Self {
             policy: format!("{}/{}", result.policy.namespace, result.policy.name),
@@ -77,7 +84,9 @@ impl Outcome {
             line: None,
             path: result.path.clone(),
             expected: format!("{expected}{}", by.unwrap_or_default()),
-            found: result.found.map(|found| verdict::whole(found, result.rule.as_ref(), result.reason)),
+            found: result
+                .found
+                .map(|found| verdict::whole(found, result.rule.as_ref(), result.reason)),
             problem: result.problem.clone(),
             explanation: lines_of(&result.explanation),
         }
