@@ -6,9 +6,10 @@
 
 mod bridge;
 mod error;
+mod exchange;
 mod lines;
-mod link;
 mod mirror;
+mod stream;
 mod wire;
 
 use std::path::PathBuf;
@@ -30,8 +31,10 @@ use wire::{Token, Wire};
 /// Put it where a client's settings name a server's command. Messages go through stdin and stdout, one a line; what goes
 /// wrong is told to the client as errors of its requests, and on stderr.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  sallyport token --user ada@example.com > token\n  \
-sallyport connect http://127.0.0.1:8931/mcp --token-file token")]
+#[command(
+    after_help = "Example:\n  sallyport token --user ada@example.com > token\n  \
+sallyport connect http://127.0.0.1:8931/mcp --token-file token"
+)]
 pub(crate) struct ConnectArgs {
     /// The guarded server, such as `https://inventory.example.com/mcp`
     #[arg(value_name = "URL")]
@@ -51,14 +54,23 @@ pub(crate) struct ConnectArgs {
 }
 
 pub(crate) async fn run(args: ConnectArgs) -> Result<ExitCode, Failure> {
-    let ConnectArgs { url, token_file, token_env, ca, allow_http } = args;
+    let ConnectArgs {
+        url,
+        token_file,
+        token_env,
+        ca,
+        allow_http,
+    } = args;
     let token = Token::new(token_file, token_env.as_deref())?;
     check(&url, token.is_some() && !allow_http)?;
     let trust = trust(&url, ca)?;
     let (output, written) = Output::start();
     let bridge = Arc::new(Bridge::new(Wire::new(url, &trust, token), output));
     let mut input = Input::start();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let patient = tokio::select! {
         () = Arc::clone(&bridge).run(&mut input) => true,
         _ = interrupt.recv() => false,
@@ -76,7 +88,11 @@ pub(crate) async fn run(args: ConnectArgs) -> Result<ExitCode, Failure> {
 }
 
 fn check(url: &Uri, confidential: bool) -> Result<(), Failure> {
-    let whole = || Failure::usage(format!("`{url}` is not a whole URL such as http://127.0.0.1:8931/mcp"));
+    let whole = || {
+        Failure::usage(format!(
+            "`{url}` is not a whole URL such as http://127.0.0.1:8931/mcp"
+        ))
+    };
     let host = url.host().ok_or_else(whole)?;
     match url.scheme_str() {
         Some("https") => Ok(()),
@@ -96,8 +112,9 @@ fn is_this_machine(host: &str) -> bool {
 fn trust(url: &Uri, ca: Option<PathBuf>) -> Result<Trust, Failure> {
     let trust = match ca {
         Some(path) => {
-            let pem = std::fs::read(&path)
-                .map_err(|error| Failure::input(format!("cannot read `{}`: {error}", path.display())))?;
+            let pem = std::fs::read(&path).map_err(|error| {
+                Failure::input(format!("cannot read `{}`: {error}", path.display()))
+            })?;
             Trust::system_and(&pem)
         }
         None if url.scheme_str() == Some("https") => Trust::system(),
@@ -123,7 +140,11 @@ mod tests {
             ("/mcp", false),
         ];
         for (url, expected) in rows {
-            assert_eq!(check(&url.parse().unwrap(), true).is_ok(), expected, "{url}");
+            assert_eq!(
+                check(&url.parse().unwrap(), true).is_ok(),
+                expected,
+                "{url}"
+            );
         }
         assert!(check(&"http://inventory.example.com/mcp".parse().unwrap(), false).is_ok());
     }

@@ -18,7 +18,12 @@ pub(super) enum Trouble {
     #[error("the guarded server did not answer in time; the call may have run")]
     TimedOut,
     #[error("{}", refusal(*.status, .challenge.as_deref(), .text))]
-    Refused { status: StatusCode, challenge: Option<String>, retry_after: Option<u64>, text: String },
+    Refused {
+        status: StatusCode,
+        challenge: Option<String>,
+        retry_after: Option<u64>,
+        text: String,
+    },
     #[error("the session is over, and no new one could be opened; restart the client")]
     SessionGone,
     #[error("the token cannot be used: {0}")]
@@ -28,14 +33,24 @@ pub(super) enum Trouble {
 }
 
 fn refusal(status: StatusCode, challenge: Option<&str>, text: &str) -> String {
-    let why = if text.is_empty() { String::new() } else { format!(": {text}") };
+    let why = if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
+    };
     match status {
         StatusCode::UNAUTHORIZED => {
-            let told = challenge.map(|challenge| format!(" ({challenge})")).unwrap_or_default();
-            format!("the guard does not accept the token{told}; renew it, or name one with --token-file")
+            let told = challenge
+                .map(|challenge| format!(" ({challenge})"))
+                .unwrap_or_default();
+            format!(
+                "the guard does not accept the token{told}; renew it, or name one with --token-file"
+            )
         }
         StatusCode::FORBIDDEN => {
-            let told = challenge.map(|challenge| format!(" ({challenge})")).unwrap_or_default();
+            let told = challenge
+                .map(|challenge| format!(" ({challenge})"))
+                .unwrap_or_default();
             format!("the guard refuses this{told}{why}")
         }
         StatusCode::NOT_FOUND => format!("nothing is served at this URL{why}"),
@@ -47,7 +62,12 @@ impl Trouble {
     /// The error that answers a request.
     pub(super) fn answer(&self, id: &Id) -> Bytes {
         let mut data = json!({});
-        if let Self::Refused { status, retry_after, .. } = self {
+        if let Self::Refused {
+            status,
+            retry_after,
+            ..
+        } = self
+        {
             data = json!({ "httpStatus": status.as_u16() });
             if let (Some(seconds), Some(data)) = (retry_after, data.as_object_mut()) {
                 data.insert("retryAfter".to_owned(), Value::from(*seconds));
@@ -92,8 +112,14 @@ mod tests {
         };
         let value: Value = serde_json::from_slice(&trouble.answer(&Id::integer(7))).unwrap();
         assert_eq!(value["id"], 7);
-        assert_eq!(value["error"]["data"], json!({"httpStatus": 401, "retryAfter": 3}));
+        assert_eq!(
+            value["error"]["data"],
+            json!({"httpStatus": 401, "retryAfter": 3})
+        );
         let message = value["error"]["message"].as_str().unwrap();
-        assert!(message.contains("the token has expired") && message.contains("--token-file"), "{message}");
+        assert!(
+            message.contains("the token has expired") && message.contains("--token-file"),
+            "{message}"
+        );
     }
 }

@@ -41,12 +41,18 @@ fn read(input: &mut impl BufRead, lines: &mpsc::Sender<Said>) {
     loop {
         let mut line = Vec::new();
         // Whatever keeps a pipe from being read, nothing more will come of it.
-        let Ok(count) = input.by_ref().take(LONGEST).read_until(b'\n', &mut line) else { return };
+        let Ok(count) = input.by_ref().take(LONGEST).read_until(b'\n', &mut line) else {
+            return;
+        };
         if count == 0 {
             return;
         }
         let is_whole = line.ends_with(b"\n") || u64::try_from(count).unwrap_or(u64::MAX) < LONGEST;
-        let said = if is_whole { Said::Line(Bytes::from(line)) } else { Said::TooLong };
+        let said = if is_whole {
+            Said::Line(Bytes::from(line))
+        } else {
+            Said::TooLong
+        };
         if !is_whole && !skip_line(input) {
             return;
         }
@@ -60,7 +66,9 @@ fn read(input: &mut impl BufRead, lines: &mpsc::Sender<Said>) {
 /// Reads on to the end of a line without keeping it; false at the end of everything.
 fn skip_line(input: &mut impl BufRead) -> bool {
     loop {
-        let Ok(buffer) = input.fill_buf() else { return false };
+        let Ok(buffer) = input.fill_buf() else {
+            return false;
+        };
         if buffer.is_empty() {
             return false;
         }
@@ -87,7 +95,10 @@ pub(super) struct Written {
 impl Output {
     pub(super) fn start() -> (Self, Written) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let written = Written { broken: CancellationToken::new(), done: CancellationToken::new() };
+        let written = Written {
+            broken: CancellationToken::new(),
+            done: CancellationToken::new(),
+        };
         let (broken, done) = (written.broken.clone(), written.done.clone());
         std::thread::spawn(move || {
             if write(receiver).is_err() {
@@ -120,7 +131,17 @@ fn one_line(message: Bytes) -> Bytes {
     if !message.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return message;
     }
-    message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect::<Vec<u8>>().into()
+    message
+        .iter()
+        .map(|byte| {
+            if matches!(byte, b'\n' | b'\r') {
+                b' '
+            } else {
+                *byte
+            }
+        })
+        .collect::<Vec<u8>>()
+        .into()
 }
 
 impl Written {
@@ -132,7 +153,9 @@ impl Written {
     /// Waits until everything that was said is written, a moment at most. All `Output`s must be gone.
     pub(super) async fn wait(&self) {
         // A client that does not read its pipe must not keep us.
-        tokio::time::timeout(LAST_WORDS, self.done.cancelled()).await.ok();
+        tokio::time::timeout(LAST_WORDS, self.done.cancelled())
+            .await
+            .ok();
     }
 }
 
@@ -149,11 +172,17 @@ mod tests {
         while let Some(Said::Line(line)) = receiver.blocking_recv() {
             lines.push(line);
         }
-        assert_eq!(lines, [Bytes::from("{\"a\":1}\n"), Bytes::from("{\"b\":2}")]);
+        assert_eq!(
+            lines,
+            [Bytes::from("{\"a\":1}\n"), Bytes::from("{\"b\":2}")]
+        );
     }
 
     #[test]
     fn a_message_becomes_one_line() {
-        assert_eq!(one_line(Bytes::from("{\r\n  \"a\": 1\n}")), Bytes::from("{    \"a\": 1 }"));
+        assert_eq!(
+            one_line(Bytes::from("{\r\n  \"a\": 1\n}")),
+            Bytes::from("{    \"a\": 1 }")
+        );
     }
 }

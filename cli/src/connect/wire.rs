@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -48,16 +50,25 @@ pub(super) enum Token {
 }
 
 impl Token {
-    pub(super) fn new(file: Option<PathBuf>, variable: Option<&str>) -> Result<Option<Self>, Failure> {
+    pub(super) fn new(
+        file: Option<PathBuf>,
+        variable: Option<&str>,
+    ) -> Result<Option<Self>, Failure> {
         if let Some(path) = file {
             let token = Self::File(path);
-            token.header().map_err(|error| Failure::input(error.to_string()))?;
+            token
+                .header()
+                .map_err(|error| Failure::input(error.to_string()))?;
             return Ok(Some(token));
         }
-        let Some(variable) = variable else { return Ok(None) };
+        let Some(variable) = variable else {
+            return Ok(None);
+        };
         let text = std::env::var(variable).map(Zeroizing::new);
-        let text = text.map_err(|_| Failure::usage(format!("the variable `{variable}` is not set")))?;
-        let value = bearer(&text).ok_or_else(|| Failure::usage(format!("`{variable}` holds no token")))?;
+        let text =
+            text.map_err(|_| Failure::usage(format!("the variable `{variable}` is not set")))?;
+        let value =
+            bearer(&text).ok_or_else(|| Failure::usage(format!("`{variable}` holds no token")))?;
         Ok(Some(Self::Value(value)))
     }
 
@@ -66,7 +77,8 @@ impl Token {
             Self::Value(value) => Ok(value.clone()),
             Self::File(path) => {
                 let wrong = |what: String| Trouble::Token(format!("`{}`: {what}", path.display()));
-                let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
                 let text = Zeroizing::new(text);
                 bearer(&text).ok_or_else(|| wrong("the file holds no token".to_owned()))
             }
@@ -108,7 +120,9 @@ pub(super) enum Content {
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wire").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Wire")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,9 +146,16 @@ impl Wire {
     }
 
     /// Posts one message.
-    pub(super) async fn post(&self, mut headers: HeaderMap, body: Bytes) -> Result<Answer, Trouble> {
+    pub(super) async fn post(
+        &self,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Trouble> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
         self.exchange(Method::POST, headers, body).await
     }
 
@@ -150,31 +171,51 @@ impl Wire {
         read(answer.map_err(|failed| failed.trouble)?).await
     }
 
-    async fn exchange(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Answer, Trouble> {
+    async fn exchange(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Trouble> {
         let mut pauses = ATTEMPTS.iter();
         loop {
             match self.once(method.clone(), &headers, &body).await {
                 Ok(response) => return read(response).await,
                 Err(failed) => match pauses.next() {
-                    Some(pause) if failed.never_left => tokio::time::sleep(Duration::from_millis(*pause)).await,
+                    Some(pause) if failed.never_left => {
+                        tokio::time::sleep(Duration::from_millis(*pause)).await
+                    }
                     Some(_) | None => return Err(failed.trouble),
                 },
             }
         }
     }
 
-    async fn once(&self, method: Method, headers: &HeaderMap, body: &Bytes) -> Result<Response<Incoming>, Failed> {
+    async fn once(
+        &self,
+        method: Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Response<Incoming>, Failed> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = method;
         *request.uri_mut() = self.url.clone();
         *request.headers_mut() = headers.clone();
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        request
+            .headers_mut()
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(token) = &self.token {
-            let header = token.header().map_err(|trouble| Failed { trouble, never_left: false })?;
+            let header = token.header().map_err(|trouble| Failed {
+                trouble,
+                never_left: false,
+            })?;
             request.headers_mut().insert(AUTHORIZATION, header);
         }
         match tokio::time::timeout(FIRST_BYTE, self.client.request(request)).await {
-            Err(_) => Err(Failed { trouble: Trouble::TimedOut, never_left: false }),
+            Err(_) => Err(Failed {
+                trouble: Trouble::TimedOut,
+                never_left: false,
+            }),
             Ok(Err(error)) => Err(Failed::of(&error)),
             Ok(Ok(response)) => Ok(response),
         }
@@ -195,24 +236,43 @@ impl Failed {
             source = cause.source();
         }
         if error.is_connect() {
-            Self { trouble: Trouble::Unreachable(text), never_left: true }
+            Self {
+                trouble: Trouble::Unreachable(text),
+                never_left: true,
+            }
         } else {
-            Self { trouble: Trouble::BrokeOff(text), never_left: false }
+            Self {
+                trouble: Trouble::BrokeOff(text),
+                never_left: false,
+            }
         }
     }
 }
 
 async fn read(response: Response<Incoming>) -> Result<Answer, Trouble> {
     let status = response.status();
-    let text = |name: http::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = |name: http::HeaderName| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
     let media = text(CONTENT_TYPE).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media = media
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let challenge = text(WWW_AUTHENTICATE).as_deref().and_then(description);
     let retry_after = text(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
     let session = response.headers().get(headers::SESSION).cloned();
     let body = response.into_body();
     let content = match media.as_str() {
-        "text/event-stream" if status.is_success() => Content::Events(events_of(body, LARGEST).boxed()),
+        "text/event-stream" if status.is_success() => {
+            Content::Events(events_of(body, LARGEST).boxed())
+        }
         "application/json" => match whole(body, LARGEST).await? {
             empty if empty.is_empty() => Content::Nothing,
             json => Content::Json(json),
@@ -223,15 +283,25 @@ async fn read(response: Response<Incoming>) -> Result<Answer, Trouble> {
             Err(_) => Content::Other(String::new()),
         },
     };
-    Ok(Answer { status, session, content, challenge, retry_after })
+    Ok(Answer {
+        status,
+        session,
+        content,
+        challenge,
+        retry_after,
+    })
 }
 
 async fn whole(body: Incoming, limit: usize) -> Result<Bytes, Trouble> {
-    read_whole(body, limit, BODY_PAUSE).await.map_err(|error| match error {
-        BodyError::TooLarge { limit } => Trouble::BrokeOff(format!("its answer is larger than {limit} bytes")),
-        BodyError::TooSlow => Trouble::TimedOut,
-        BodyError::Broken(what) => Trouble::BrokeOff(what),
-    })
+    read_whole(body, limit, BODY_PAUSE)
+        .await
+        .map_err(|error| match error {
+            BodyError::TooLarge { limit } => {
+                Trouble::BrokeOff(format!("its answer is larger than {limit} bytes"))
+            }
+            BodyError::TooSlow => Trouble::TimedOut,
+            BodyError::Broken(what) => Trouble::BrokeOff(what),
+        })
 }
 
 /// `error_description` of a challenge, else its `error` (RFC 6750 section 3).
@@ -245,7 +315,11 @@ fn description(challenge: &str) -> Option<String> {
 
 fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.trim().chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.trim()
+        .chars()
+        .take(300)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 impl Answer {
@@ -256,7 +330,17 @@ impl Answer {
             Content::Json(bytes) => printable(&bytes),
             Content::Other(text) => text,
         };
-        let Self { status, challenge, retry_after, .. } = self;
-        Trouble::Refused { status, challenge, retry_after, text }
+        let Self {
+            status,
+            challenge,
+            retry_after,
+            ..
+        } = self;
+        Trouble::Refused {
+            status,
+            challenge,
+            retry_after,
+            text,
+        }
     }
 }

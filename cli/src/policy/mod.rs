@@ -18,7 +18,7 @@ use clap::Subcommand;
 use crate::output::Failure;
 
 pub(crate) use check::examine;
-pub(crate) use input::read;
+pub(crate) use input::{choose, read, read_right};
 
 /// Check, test, explain and compare policies.
 #[derive(clap::Args, Debug)]

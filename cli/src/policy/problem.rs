@@ -138,7 +138,11 @@ impl Problem {
 }
 
 /// Where a field of an object stands, or else the nearest section around it.
-pub(crate) fn place_of<'p>(places: &'p Places, object: &compile::ObjectId, path: &str) -> Option<&'p Place> {
+pub(crate) fn place_of<'p>(
+    places: &'p Places,
+    object: &compile::ObjectId,
+    path: &str,
+) -> Option<&'p Place> {
     let name = ObjectName {
         kind: object.kind.to_owned(),
         namespace: object.namespace.clone(),
