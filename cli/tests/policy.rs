@@ -464,7 +464,7 @@ fn wrong_usage_and_wrong_files_have_their_own_exit_codes() {
         (
             &["policy", "explain", "--tool", "x", "wrong.yaml"],
             3,
-            "wrong.yaml:1:",
+            "--> wrong.yaml:",
         ),
         (&["policy", "test", "absent.yaml"], 3, "absent.yaml"),
     ];

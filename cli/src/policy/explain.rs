@@ -95,19 +95,19 @@ struct CallerArgs {
 /// What is called.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Call")]
-#[group(id = "target", required = true, multiple = false, args = ["tool", "prompt", "resource", "method"])]
+#[group(skip)]
 struct CallArgs {
     /// A tool
-    #[arg(long)]
+    #[arg(long, group = "target")]
     tool: Option<String>,
     /// A prompt
-    #[arg(long)]
+    #[arg(long, group = "target")]
     prompt: Option<String>,
     /// A resource
-    #[arg(long, value_name = "URI")]
+    #[arg(long, group = "target", value_name = "URI")]
     resource: Option<String>,
     /// Another method, such as `sampling/createMessage`
-    #[arg(long)]
+    #[arg(long, group = "target")]
     method: Option<String>,
     /// The arguments of the tool or prompt
     #[arg(long = "args", value_name = "JSON", value_parser = object)]
