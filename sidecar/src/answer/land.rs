@@ -200,6 +200,9 @@ impl Flight {
                     .map_err(|error| Refusal::Malformed(error.to_string()))?;
                 Some(agreed.bytes)
             }
+            Judged::Resource if self.method.name == "resources/read" => {
+                list::cap_caching(result, self.context.caching())
+            }
             Judged::Open
             | Judged::Tool
             | Judged::Prompt
@@ -209,7 +212,7 @@ impl Flight {
             | Judged::Task
             | Judged::Rule
             | Judged::As(_)
-            | Judged::Relayed => list::cap_caching(result, self.context.caching()),
+            | Judged::Relayed => None,
         };
         match bytes {
             Some(bytes) => Ok((reparsed(bytes)?, None)),
