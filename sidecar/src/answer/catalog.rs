@@ -3,7 +3,7 @@
 //! A call to a tool that has not been listed lists first (law 29): without the definition there is neither a pin nor a
 //! schema to judge by. What was reviewed is kept in the state folder and read again when a person changes it there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -161,6 +161,29 @@ impl Catalog {
     /// What is known now, without asking.
     pub fn known(&self, revision: Revision, name: &str) -> Option<Arc<ToolEntry>> {
         self.tools.load().get(&revision)?.get(name).cloned()
+    }
+
+    /// The definitions of a tool that calls may be made by now, whatever revision shows them; those trusted before
+    /// this start where nobody has listed since.
+    pub fn definitions(&self, name: &str, mode: PinMode) -> BTreeMap<Digest, Document> {
+        let tools = self.tools.load();
+        let listed: Vec<_> = tools.values().filter_map(|tools| tools.get(name)).collect();
+        if !listed.is_empty() {
+            let open = listed.iter().filter(|entry| !entry.is_quarantined(mode));
+            return open
+                .map(|entry| (entry.digest, entry.definition.clone()))
+                .collect();
+        }
+        let pins = self.pins();
+        let trusted = pins.book().all_trusted();
+        trusted
+            .filter(|(tool, _, _)| *tool == name)
+            .filter_map(|(_, _, pin)| {
+                let text = Bytes::copy_from_slice(pin.definition().as_bytes());
+                let definition = Document::parse(text, Limits::RESPONSE).ok()?;
+                Some((pin.digest(), definition))
+            })
+            .collect()
     }
 
     /// The server said that its list changed: the next call looks again before it is judged.

@@ -40,7 +40,12 @@ pub(super) async fn answer(flight: Flight, session: Option<String>, events: Even
         return streamed(flight, session, events, None);
     }
     let mut events = events;
-    match timeout(FIRST_EVENT, events.next()).await {
+    let first = tokio::select! {
+        biased;
+        () = flight.revoked() => Ok(Some(Err(UpstreamError::Revoked))),
+        first = timeout(FIRST_EVENT, events.next()) => first,
+    };
+    match first {
         Err(_) => streamed(flight, session, events, None),
         Ok(None) => land::lost(flight, &UpstreamError::BrokeOff("no answer".into())).await,
         Ok(Some(Err(error))) => land::lost(flight, &error).await,

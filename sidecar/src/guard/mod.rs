@@ -6,6 +6,7 @@
 mod held;
 mod payload;
 mod send;
+mod windows;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ use crate::trail::{Line, Trail};
 
 pub(crate) use held::pour;
 pub use send::{ask_for_list, end_session, open_stream, refuse_server};
+pub use windows::Windows;
 
 /// What the client gets for one message.
 #[derive(Debug)]

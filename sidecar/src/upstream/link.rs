@@ -347,9 +347,15 @@ impl Link {
 
     /// Sends a notification or a response.
     async fn tell(&self, document: &Document) -> Result<(), UpstreamError> {
-        let bytes = self
-            .cancellation(document)
-            .unwrap_or_else(|| document.bytes().clone());
+        let bytes = if cancels(document) {
+            // Of a call that is over: the client's id may be our number of another one, which must go on.
+            let Some(bytes) = self.cancellation(document) else {
+                return Ok(());
+            };
+            bytes
+        } else {
+            document.bytes().clone()
+        };
         lock(&self.state).used = Instant::now();
         self.write(bytes).await
     }
@@ -357,9 +363,6 @@ impl Link {
     /// `notifications/cancelled` names the client's id; the server knows ours.
     fn cancellation(&self, document: &Document) -> Option<Bytes> {
         let root = document.root();
-        if root.get("method")?.as_str()? != "notifications/cancelled" {
-            return None;
-        }
         let named = root.get("params")?.get("requestId")?;
         let id = Id::of(named)?;
         let number = lock(&self.state)
@@ -525,6 +528,13 @@ async fn deliver(waiting: &Waiting, bytes: Bytes) {
     if waiting.answer.send(Ok(bytes)).await.is_err() {
         tracing::debug!("the exchange was over already");
     }
+}
+
+fn cancels(document: &Document) -> bool {
+    let method = document.root().get("method");
+    method
+        .and_then(|method| method.as_str())
+        .is_some_and(|method| method == "notifications/cancelled")
 }
 
 fn progress_token(document: &Document) -> Option<Id> {
