@@ -17,6 +17,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use sallyport_policy::decide::DenyReason;
 
 use crate::body::ReplyBody;
 use crate::gateway::{Gateway, InForce};
@@ -53,6 +54,11 @@ async fn route(
     parts: Parts,
     body: Incoming,
 ) -> Response<ReplyBody> {
+    if let Some(reason) = nobody_to_ask(&policy) {
+        gateway.metrics.refused(reason.code());
+        tracing::info!(target: "sallyport::audit", code = reason.code(), %peer, "request refused");
+        return reply::unavailable(reason);
+    }
     let route = match head::check(&parts, &policy.names, &gateway.paths) {
         Ok(route) => route,
         Err(error) => {
@@ -87,6 +93,14 @@ async fn route(
         (Route::SseStream, _) => pipe::open(admitted),
         (Route::Metadata, _) => reply::status(StatusCode::NOT_FOUND),
     }
+}
+
+/// Without a policy nobody knows whose word about callers counts: sending them to log in would be a lie.
+fn nobody_to_ask(policy: &InForce) -> Option<DenyReason> {
+    policy
+        .bundle
+        .refusal()
+        .filter(|_| policy.verifier.trusts_nobody())
 }
 
 fn unauthorized(

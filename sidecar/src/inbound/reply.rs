@@ -8,7 +8,8 @@ use http::header::{
     RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use sallyport_policy::mcp::answer::Reply;
+use sallyport_policy::decide::DenyReason;
+use sallyport_policy::mcp::answer::{Reply, code, mark};
 use sallyport_policy::sse::Item;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -109,6 +110,26 @@ pub(super) fn challenge(challenge: &Challenge) -> Response<ReplyBody> {
     response
         .headers_mut()
         .insert(WWW_AUTHENTICATE, challenge.www_authenticate.clone());
+    response
+}
+
+/// Nothing can be judged, whoever asks; no message was read, so no id is given back.
+pub(super) fn unavailable(reason: DenyReason) -> Response<ReplyBody> {
+    let body = serde_json::json!({
+        "jsonrpc": "2.0",
+        "error": {
+            "code": code::DENIED,
+            "message": reason.text(),
+            "data": { mark::DENIED: { "reason": reason.code() } },
+        },
+    });
+    let mut response = json(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Bytes::from(body.to_string()),
+    );
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
 
