@@ -7,7 +7,8 @@ use std::io::Write;
 
 use sallyport_policy::record::EventRecord;
 use sallyport_policy::record::event::{
-    Event, Forwarded, MaskCounts, Outcome, PurgedThing, Verdict,
+    Answered, CallEnded, CallRequested, Decided, Event, MaskCounts, Outcome, PurgedThing,
+    SessionBegan, Verdict,
 };
 use sallyport_policy::record::replay::Step;
 
@@ -87,94 +88,34 @@ pub fn write_step(
 #[must_use]
 pub fn describe(record: &EventRecord) -> (Tone, String) {
     match &record.event {
-        Event::WriterBegan(event) => (
-            Tone::Faint,
-            format!("writer began, version {}", event.version),
-        ),
-        Event::Recovered(event) => (
-            Tone::Bad,
-            format!(
-                "recovered after a crash: {} sessions and {} calls were open, {} bytes were torn, {} lines damaged",
-                event.sessions, event.calls, event.torn_bytes, event.damaged_lines
-            ),
-        ),
-        Event::SessionBegan(event) => {
-            let client = event
-                .caller
-                .client
-                .as_ref()
-                .map_or(String::new(), |client| format!(" with {client}"));
-            (
-                Tone::Plain,
-                format!(
-                    "session of {}{client} on {}",
-                    event.caller.subject, event.gateway
-                ),
-            )
-        }
-        Event::CallRequested(event) => {
-            let target = event.tool.as_ref().or(event.resource.as_ref());
-            let target = target.map_or(String::new(), |target| format!(" {target}"));
-            (
-                Tone::Plain,
-                format!("{} {}{target}", event.call, event.method),
-            )
-        }
+        Event::SessionBegan(event) => session(event),
+        Event::CallRequested(event) => requested(event),
         Event::Decided(event) => decided(event),
-        Event::Forwarded(Forwarded { call, bytes, .. }) => {
-            (Tone::Faint, format!("{call} sent upstream, {bytes} bytes"))
+        Event::Forwarded(event) => {
+            let text = format!("{} sent upstream, {} bytes", event.call, event.bytes);
+            (Tone::Faint, text)
         }
-        Event::Answered(event) => {
-            let what = if event.is_error {
-                "answered with an error"
-            } else {
-                "answered"
-            };
-            (
-                Tone::Plain,
-                format!(
-                    "{} {what}, {} bytes{}",
-                    event.call,
-                    event.bytes,
-                    masks(&event.masks)
-                ),
-            )
-        }
+        Event::Answered(event) => answered(event),
         Event::StreamEvent(event) => {
             let method = event.method.as_deref().unwrap_or("message");
+            let masks = masks(&event.masks);
             (
                 Tone::Faint,
-                format!(
-                    "stream {method}, {} bytes{}",
-                    event.bytes,
-                    masks(&event.masks)
-                ),
+                format!("stream {method}, {} bytes{masks}", event.bytes),
             )
         }
-        Event::ServerRequest(event) => (
-            tone_of(event.verdict),
-            format!(
-                "server asks {}: {:?}{}",
-                event.method,
-                event.verdict,
-                masks(&event.masks)
-            ),
-        ),
-        Event::CallEnded(event) => {
-            let ran = if event.executed { ", executed" } else { "" };
-            let reason = event
-                .reason
-                .as_ref()
-                .map_or(String::new(), |reason| format!(" ({reason})"));
-            (
-                tone_of_end(event.outcome),
-                format!("{} ended: {:?}{reason}{ran}", event.call, event.outcome),
-            )
+        Event::ServerRequest(event) => {
+            let masks = masks(&event.masks);
+            let text = format!("server asks {}: {:?}{masks}", event.method, event.verdict);
+            (tone_of(event.verdict), text)
         }
+        Event::CallEnded(event) => ended(event),
         Event::ApprovalRequested(_) | Event::ApprovalDecided(_) | Event::ApprovalConsumed(_) => {
             (Tone::Waiting, approval(&record.event))
         }
-        Event::SessionEnded(_)
+        Event::WriterBegan(_)
+        | Event::Recovered(_)
+        | Event::SessionEnded(_)
         | Event::PolicyChanged(_)
         | Event::Gap(_)
         | Event::Viewed(_)
@@ -184,15 +125,55 @@ pub fn describe(record: &EventRecord) -> (Tone, String) {
     }
 }
 
-fn decided(event: &sallyport_policy::record::event::Decided) -> (Tone, String) {
+fn session(event: &SessionBegan) -> (Tone, String) {
+    let client = event.caller.client.as_ref();
+    let client = client.map_or(String::new(), |client| format!(" with {client}"));
+    let text = format!(
+        "session of {}{client} on {}",
+        event.caller.subject, event.gateway
+    );
+    (Tone::Plain, text)
+}
+
+fn requested(event: &CallRequested) -> (Tone, String) {
+    let target = event.tool.as_ref().or(event.resource.as_ref());
+    let target = target.map_or(String::new(), |target| format!(" {target}"));
+    (
+        Tone::Plain,
+        format!("{} {}{target}", event.call, event.method),
+    )
+}
+
+fn answered(event: &Answered) -> (Tone, String) {
+    let what = if event.is_error {
+        "answered with an error"
+    } else {
+        "answered"
+    };
+    let masks = masks(&event.masks);
+    (
+        Tone::Plain,
+        format!("{} {what}, {} bytes{masks}", event.call, event.bytes),
+    )
+}
+
+fn ended(event: &CallEnded) -> (Tone, String) {
+    let ran = if event.executed { ", executed" } else { "" };
+    let reason = in_brackets(event.reason.as_ref());
+    let text = format!("{} ended: {:?}{reason}{ran}", event.call, event.outcome);
+    (tone_of_end(event.outcome), text)
+}
+
+fn in_brackets(reason: Option<&String>) -> String {
+    reason.map_or(String::new(), |reason| format!(" ({reason})"))
+}
+
+fn decided(event: &Decided) -> (Tone, String) {
     let rule = event
         .rule
         .as_ref()
         .map_or_else(|| "no rule".to_owned(), ToString::to_string);
-    let reason = event
-        .reason
-        .as_ref()
-        .map_or(String::new(), |reason| format!(" ({reason})"));
+    let reason = in_brackets(event.reason.as_ref());
     let text = format!("{} {:?} by {rule}{reason}", event.call, event.verdict);
     (tone_of(event.verdict), text)
 }
@@ -220,7 +201,25 @@ fn approval(event: &Event) -> String {
 }
 
 fn housekeeping(event: &Event) -> (Tone, String) {
-    if let Event::SessionEnded(event) = event {
+    if let Event::WriterBegan(event) = event {
+        (
+            Tone::Faint,
+            format!("writer began, version {}", event.version),
+        )
+    } else if let Event::Recovered(event) = event {
+        let open = format!(
+            "{} sessions and {} calls were open",
+            event.sessions, event.calls
+        );
+        let harm = format!(
+            "{} bytes were torn, {} lines damaged",
+            event.torn_bytes, event.damaged_lines
+        );
+        (
+            Tone::Bad,
+            format!("recovered after a crash: {open}, {harm}"),
+        )
+    } else if let Event::SessionEnded(event) = event {
         (Tone::Plain, format!("session ended: {:?}", event.reason))
     } else if let Event::PolicyChanged(event) = event {
         let to = event
@@ -235,7 +234,14 @@ fn housekeeping(event: &Event) -> (Tone, String) {
             Tone::Bad,
             format!("{} events were lost here: {:?}", event.lost, event.cause),
         )
-    } else if let Event::Viewed(event) = event {
+    } else {
+        auditing(event)
+    }
+}
+
+/// Events of the audit chain, and goodbyes.
+fn auditing(event: &Event) -> (Tone, String) {
+    if let Event::Viewed(event) = event {
         let what = event
             .session
             .as_ref()

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sallyport_policy::name::{Digest, SessionId};
-use sallyport_policy::record::event::Event;
+use sallyport_policy::record::event::{Event, Purged};
 use sallyport_policy::record::line;
 use sallyport_policy::record::segment;
 use sallyport_policy::record::verify::{Finding, PayloadState, Tombstones, Verdict, Verifier};
@@ -62,20 +62,25 @@ impl Report {
 /// # Errors
 /// A file cannot be read at all; what is wrong inside files is in the report.
 pub fn verify(folder: &Folder, options: VerifyOptions) -> Result<Report, ReadError> {
-    let log = AuditLog::of(folder.path());
+    // Both chains have one key; an audit chain of another key could forge tombstones.
+    let key = match options.key {
+        Some(key) => Some(key),
+        None => own_key(folder)?,
+    };
+    let options = VerifyOptions { key, ..options };
     let mut tombstones = Tombstones::default();
     let mut audit = None;
+    let log = AuditLog::of(folder.path());
     if let Some(audit_folder) = log.folder()? {
-        for record in log.events()? {
-            if let Event::Purged(purged) = &record.event {
-                tombstones.add(purged);
-            }
-        }
         let no_head = VerifyOptions {
             head: None,
             ..options
         };
-        audit = Some(pass(&audit_folder, no_head, Tombstones::default())?.0);
+        let (verdict, _) = pass(&audit_folder, no_head, Tombstones::default())?;
+        for purged in signed_tombstones(&log, &verdict)? {
+            tombstones.add(&purged);
+        }
+        audit = Some(verdict);
     }
     let (recordings, payloads) = pass(folder, options, tombstones)?;
     Ok(Report {
@@ -83,6 +88,32 @@ pub fn verify(folder: &Folder, options: VerifyOptions) -> Result<Report, ReadErr
         audit,
         payloads,
     })
+}
+
+/// Tombstones that a checkpoint of a sound audit chain covers; any other could have been added by hand.
+fn signed_tombstones(log: &AuditLog, audit: &Verdict) -> Result<Vec<Purged>, ReadError> {
+    if !audit.is_good() || audit.consistent_through.is_none() {
+        return Ok(Vec::new());
+    }
+    let events = log.events()?;
+    let signed = audit.events.saturating_sub(audit.unsigned_events);
+    let signed = usize::try_from(signed).unwrap_or(usize::MAX);
+    let purged = events.into_iter().take(signed).filter_map(|record| {
+        if let Event::Purged(purged) = record.event {
+            Some(purged)
+        } else {
+            None
+        }
+    });
+    Ok(purged.collect())
+}
+
+/// The key that the oldest segment names.
+fn own_key(folder: &Folder) -> Result<Option<VerifyingKey>, ReadError> {
+    let Some(first) = folder.segments()?.first().copied() else {
+        return Ok(None);
+    };
+    Ok(segment::header(&folder.segment(first)?).map(|header| header.key))
 }
 
 fn pass(

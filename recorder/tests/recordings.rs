@@ -1,4 +1,10 @@
 //! Recordings written by the real spool, read back: search, verification of tampered files, purge, export.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -284,7 +290,7 @@ async fn verify_names_removed_and_reordered_events() {
 async fn verify_names_a_cut_tail_of_a_middle_segment() {
     let (folder, _ada, _bob, _head) = recording().await;
     edit_lines(&segment(folder.path(), 1), |lines| {
-        lines.truncate(lines.len() - 3)
+        lines.truncate(lines.len() - 3);
     });
     assert!(first_finding(folder.path(), None).contains("the end of segment 1 was cut"));
 }
@@ -379,6 +385,7 @@ async fn verify_names_a_session_removed_with_the_checkpoints_kept() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one row a search")]
 async fn sessions_are_found_by_who_tool_decision_rule_and_time() {
     let (folder, ada, bob, _head) = recording().await;
     let recordings = open(folder.path());
@@ -564,15 +571,17 @@ async fn reading_a_recording_is_itself_audited_and_refused_where_that_fails() {
         .audit()
         .unwrap()
         .into_iter()
-        .filter_map(|record| match record.event {
-            Event::Viewed(viewed) => Some((
+        .filter_map(|record| {
+            let Event::Viewed(viewed) = record.event else {
+                return None;
+            };
+            Some((
                 viewed.user,
                 viewed.uid,
                 viewed.kind,
                 viewed.session,
                 viewed.query,
-            )),
-            _ => None,
+            ))
         })
         .collect();
     let who = || ("auditor".to_owned(), 1234);
@@ -711,6 +720,53 @@ async fn law_32_purged_segments_verify_as_purged_and_legal_hold_keeps_them() {
         recordings.resolve(bob.as_str()).is_err(),
         "nothing of it is listed any more"
     );
+}
+
+#[tokio::test]
+async fn law_32_a_tombstone_that_is_not_signed_with_the_recording_s_key_counts_for_nothing() {
+    let (folder, ada, _bob, _head) = recording().await;
+    let (other, _, _, _) = recording().await;
+    let recordings = open(folder.path());
+    recordings
+        .sessions(&actor(), &SessionFilter::default(), "")
+        .unwrap();
+    let payloads = folder
+        .path()
+        .join(layout::PAYLOADS)
+        .join(layout::payload_file(1));
+    let good = fs::read(&payloads).unwrap();
+    fs::write(&payloads, vec![0; good.len()]).unwrap();
+    let log = folder
+        .path()
+        .join(layout::AUDIT)
+        .join(layout::SEGMENTS)
+        .join(layout::segment_file(1));
+    let honest = fs::read(&log).unwrap();
+
+    // A true purge, with its signature cut away.
+    recordings
+        .purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None)
+        .unwrap();
+    edit_lines(&log, |lines| drop(lines.pop()));
+    assert!(first_finding(folder.path(), None).contains("a payload of event"));
+
+    // A purge signed with another folder's key.
+    fs::write(&log, honest).unwrap();
+    fs::remove_dir_all(folder.path().join(layout::AUDIT)).unwrap();
+    let key = folder.path().join(layout::SIGNING_KEY);
+    let own = fs::read(&key).unwrap();
+    fs::copy(other.path().join(layout::SIGNING_KEY), &key).unwrap();
+    recordings
+        .purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None)
+        .unwrap();
+    fs::write(&key, own).unwrap();
+    let report = recordings.verify(VerifyOptions::default()).unwrap();
+    assert!(report.audit.is_some_and(|audit| {
+        audit.findings[0]
+            .to_string()
+            .contains("another signing key")
+    }));
+    assert!(first_finding(folder.path(), None).contains("a payload of event"));
 }
 
 #[tokio::test]

@@ -1,33 +1,57 @@
-//! recordings
+//! `sessions`, `replay`, `export`, `verify`: what was recorded, shown and proved. Reading is itself written down.
 
-use std::process::ExitCode;
+mod export;
+mod replay;
+mod sessions;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sallyport_policy::time::UnixMillis;
+use sallyport_recorder::{Actor, ReadError, Recordings};
+use sallyport_sidecar::clock::{Clock, SystemClock};
 
 use crate::output::Failure;
+use crate::state::StateArgs;
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct SessionsArgs {}
+pub(crate) use export::{ExportArgs, run as export};
+pub(crate) use replay::{ReplayArgs, run as replay};
+pub(crate) use sessions::{SessionsArgs, run as sessions};
+pub(crate) use verify::{VerifyArgs, run as verify};
 
-pub(crate) fn sessions(_args: SessionsArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("not built yet"))
+/// The folder of recordings inside the state folder.
+fn folder(state: &StateArgs) -> Result<PathBuf, Failure> {
+    Ok(state.path()?.join("recordings"))
 }
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct ReplayArgs {}
-
-pub(crate) fn replay(_args: ReplayArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("not built yet"))
+fn open(state: &StateArgs) -> Result<Recordings, Failure> {
+    let clock = SystemClock::new();
+    Recordings::open(&folder(state)?, Arc::new(move || clock.now())).map_err(failed)
 }
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct ExportArgs {}
-
-pub(crate) fn export(_args: ExportArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("not built yet"))
+/// Who reads, as the operating system knows them.
+fn actor() -> Actor {
+    let uid = rustix::process::getuid().as_raw();
+    let user = std::env::var("USER").unwrap_or_else(|_| format!("uid {uid}"));
+    Actor { user, uid }
 }
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct VerifyArgs {}
+fn failed(error: ReadError) -> Failure {
+    match error {
+        ReadError::NoSession(_) | ReadError::Ambiguous(_) => Failure::no(error.to_string()),
+        other => Failure::outside(other.to_string()),
+    }
+}
 
-pub(crate) fn verify(_args: VerifyArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::usage("not built yet"))
+/// A point in time: RFC 3339, or an age such as `2h` or `30m` before now.
+fn moment(text: &str) -> Result<UnixMillis, String> {
+    if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
+        return Ok(UnixMillis(stamp.as_millisecond()));
+    }
+    let ago: sallyport_policy::source::scalar::GoDuration = text.parse().map_err(|_| {
+        format!("`{text}` is neither a time such as 2026-11-23T08:00:00Z nor an age such as 2h")
+    })?;
+    let back = i64::try_from(ago.get().as_millis()).unwrap_or(i64::MAX);
+    Ok(UnixMillis(SystemClock::new().now().0.saturating_sub(back)))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::built_in;
 use super::content::{BundleContent, FORMAT, ObjectContent, RuleContent, rule_digest};
 use super::{ActiveSubject, ActiveValidity, Bundle, BundleError, Settings};
 use crate::condition::glob::{Glob, GlobKind};
@@ -12,10 +13,9 @@ use crate::decide::{
     Keys, Posting, RuleIndex, Targets,
 };
 use crate::name::{Digest, GatewayName, Issuer, Revision, RuleId, RuleSource};
-use crate::source::rule::{ApprovalRule, Condition, Operator, Reason};
-use crate::source::rule::{GrantScope, Preview};
+use crate::source::rule::{Condition, GrantScope, Preview, Reason};
 use crate::source::settings::Enforcement;
-use crate::source::{Effect, GatewaySpec, Literal, Rule, Subject, defaults};
+use crate::source::{Effect, GatewaySpec, Rule, Subject, defaults};
 
 impl Bundle {
     /// Makes content ready. It was compiled before, so an error here means that it was not, or was changed since.
@@ -64,7 +64,7 @@ impl Bundle {
                 clients: Vec::new(),
                 validity: None,
                 broken: false,
-                rules: built_in_rules(issuer),
+                rules: built_in::rules(issuer),
             }],
         };
         Ok(Self::activate(content)?.with_standalone_issuer(issuer.clone()))
@@ -105,70 +105,6 @@ impl Bundle {
             observe_rule: own_rule("observe"),
         }
     }
-}
-
-fn built_in_rules(issuer: &Issuer) -> Vec<RuleContent> {
-    let read_only = |operator| Condition {
-        argument: None,
-        principal: None,
-        source: None,
-        tool: Some("annotations.readOnlyHint".to_owned()),
-        header: None,
-        operator,
-        values: vec![Literal::Bool(true)],
-    };
-    let every = || vec!["*".to_owned()];
-    let rule = |name: &str, effect| Rule {
-        name: name.to_owned(),
-        effect,
-        tools: Vec::new(),
-        resources: Vec::new(),
-        prompts: Vec::new(),
-        methods: Vec::new(),
-        when: Vec::new(),
-        scopes: Vec::new(),
-        approval: None,
-        message: None,
-    };
-    let approval = || {
-        Some(ApprovalRule {
-            approvers: vec![Subject {
-                issuer: Some(issuer.as_str().to_owned()),
-                ..Subject::default()
-            }],
-            required: None,
-            reason: None,
-            preview: None,
-            grant: crate::source::rule::GrantSpec::default(),
-        })
-    };
-    let rules = [
-        Rule {
-            tools: every(),
-            when: vec![read_only(Operator::Equals)],
-            ..rule("read-only-hint", Effect::Allow)
-        },
-        Rule {
-            tools: every(),
-            when: vec![read_only(Operator::NotEquals)],
-            approval: approval(),
-            ..rule("other-tools", Effect::RequireApproval)
-        },
-        Rule {
-            resources: vec!["**".to_owned()],
-            prompts: every(),
-            methods: every(),
-            approval: approval(),
-            ..rule("everything-else", Effect::RequireApproval)
-        },
-    ];
-    rules
-        .into_iter()
-        .map(|rule| RuleContent {
-            rule,
-            broken: false,
-        })
-        .collect()
 }
 
 /// A bundle while it is put together.

@@ -245,3 +245,7 @@ fn from_base64(text: &str) -> Result<Vec<u8>, EnvelopeError> {
         .decode(text)
         .map_err(|_| EnvelopeError::Unreadable(BundleError::Unreadable("not base64".to_owned())))
 }
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;

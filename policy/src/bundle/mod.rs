@@ -4,6 +4,7 @@
 //! whole. Having none is a value that denies everything.
 
 mod activate;
+mod built_in;
 mod content;
 mod envelope;
 pub(crate) mod millis;

@@ -1,1 +1,299 @@
+//! Compiling: mistakes with places, warnings, embedded tests, differences.
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::bundle::Bundle;
+use crate::decide::Verdict;
+use crate::time::UnixMillis;
+
+fn name() -> GatewayName {
+    GatewayName {
+        namespace: "shop".to_owned(),
+        name: "inventory".to_owned(),
+    }
+}
+
+fn sources(gateway: &Value, policy: &Value, guardrails: &Value) -> Sources {
+    let mut policy = policy.clone();
+    policy["targetRefs"] = json!([{ "kind": "McpGateway", "name": "inventory" }]);
+    let mut gateway = gateway.clone();
+    gateway["server"] = json!({});
+    serde_json::from_value(json!({
+        "gateways": [{ "namespace": "shop", "name": "inventory", "spec": gateway }],
+        "policies": [{ "namespace": "shop", "name": "clerks", "spec": policy }],
+        "guardrails": guardrails,
+    }))
+    .unwrap()
+}
+
+fn rules(rules: &Value) -> Sources {
+    sources(&json!({}), &json!({ "rules": rules }), &json!([]))
+}
+
+fn approval() -> Value {
+    json!({ "approvers": [{ "groups": ["leads"] }] })
+}
+
+#[test]
+fn all_mistakes_of_all_objects_are_told_at_once_with_their_paths() {
+    let policy = json!({
+        "subjects": [{}],
+        "validity": { "windows": [{ "days": ["Mon"], "from": "07:00", "to": "19:00", "timeZone": "Mars/Base" }] },
+        "masking": { "fields": [{ "tool": "t", "path": "$.a[" }] },
+        "rules": [
+            { "name": "a", "effect": "Allow" },
+            { "name": "a", "effect": "Deny", "tools": ["t"], "when": [{ "argument": "$.a", "operator": "Matches", "values": ["ok", "("] }] },
+            { "name": "h", "effect": "RequireApproval", "tools": ["t"], "approval": { "approvers": [] } },
+            { "name": "r", "effect": "Allow", "resources": ["docs://%61/**"] },
+            { "name": "x", "effect": "Deny", "methods": ["m"], "when": [{ "argument": "$.a", "operator": "Exists" }] },
+        ],
+    });
+    let gateway = json!({ "masking": { "patterns": [{ "name": "p", "regex": "(" }] }, "listener": { "trustedProxies": ["10.0.0"] } });
+    let guardrail = json!([{ "name": "floor", "spec": { "rules": [{ "name": "a", "effect": "Allow", "tools": ["t"] }] } }]);
+    let mistakes = compile(&sources(&gateway, &policy, &guardrail), &name()).unwrap_err();
+    let told: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| format!("{} {}", mistake.object, mistake.path))
+        .collect();
+    let expected = [
+        "McpAccessPolicy shop/clerks spec.masking.fields[0].path",
+        "McpAccessPolicy shop/clerks spec.rules[0]",
+        "McpAccessPolicy shop/clerks spec.rules[1].name",
+        "McpAccessPolicy shop/clerks spec.rules[1].when[0].values[1]",
+        "McpAccessPolicy shop/clerks spec.rules[2].approval.approvers",
+        "McpAccessPolicy shop/clerks spec.rules[3].resources[0]",
+        "McpAccessPolicy shop/clerks spec.rules[4].when[0].argument",
+        "McpAccessPolicy shop/clerks spec.subjects[0]",
+        "McpAccessPolicy shop/clerks spec.validity.windows[0].timeZone",
+        "McpGateway shop/inventory spec.listener.trustedProxies[0]",
+        "McpGateway shop/inventory spec.masking.patterns[0].regex",
+        "McpGuardrail floor spec.rules[0]",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn law_05_a_rule_without_targets_is_an_error() {
+    let mistakes =
+        compile(&rules(&json!([{ "name": "a", "effect": "Deny" }])), &name()).unwrap_err();
+    assert_eq!(mistakes.len(), 1);
+    assert!(
+        mistakes[0]
+            .to_string()
+            .contains("at least one of tools, resources, prompts and methods"),
+        "{}",
+        mistakes[0]
+    );
+}
+
+#[test]
+fn law_23_empty_approvers_are_an_error() {
+    let rule = json!([{ "name": "h", "effect": "RequireApproval", "tools": ["t"], "approval": { "approvers": [] } }]);
+    assert!(compile(&rules(&rule), &name()).is_err());
+}
+
+#[test]
+fn an_unknown_gateway_is_told() {
+    let other = GatewayName {
+        name: "other".to_owned(),
+        ..name()
+    };
+    let mistakes = compile(&rules(&json!([])), &other).unwrap_err();
+    assert_eq!(mistakes[0].path, "metadata.name");
+}
+
+#[test]
+fn a_policy_of_another_namespace_is_not_attached() {
+    let mut sources = rules(&json!([{ "name": "a", "effect": "Allow", "tools": ["*"] }]));
+    sources.policies[0].namespace = "other".to_owned();
+    assert!(
+        compile(&sources, &name())
+            .unwrap()
+            .content
+            .objects
+            .is_empty()
+    );
+    assert_eq!(orphans(&sources)[0].path, "spec.targetRefs[0].name");
+}
+
+#[test]
+fn what_looks_wrong_is_warned_of() {
+    let rows = [
+        (
+            "nobody named",
+            json!([{ "name": "a", "effect": "Allow", "tools": ["t"] }]),
+            "spec.subjects",
+        ),
+        ("no rules", json!([]), "spec.rules"),
+        (
+            "denied by its neighbour",
+            json!([{ "name": "a", "effect": "Allow", "tools": ["stock_read"] }, { "name": "d", "effect": "Deny", "tools": ["stock_*"] }]),
+            "spec.rules[0]",
+        ),
+        (
+            "unanchored",
+            json!([{ "name": "a", "effect": "Allow", "tools": ["t"], "when": [{ "argument": "$.a", "operator": "Matches", "values": ["(?i)select"] }] }]),
+            "spec.rules[0].when[0].values",
+        ),
+        (
+            "method with targets",
+            json!([{ "name": "a", "effect": "Allow", "methods": ["tools/*"] }]),
+            "spec.rules[0].methods",
+        ),
+    ];
+    for (case, written, path) in rows {
+        let warnings = compile(&rules(&written), &name()).unwrap().warnings;
+        assert!(
+            warnings.iter().any(|warning| warning.path == path),
+            "{case}: {warnings:?}"
+        );
+    }
+    let calm = json!({ "subjects": [{ "groups": ["g"] }], "rules": [
+        { "name": "a", "effect": "Allow", "tools": ["t"], "when": [{ "argument": "$.a", "operator": "Matches", "values": ["(?i)^select"] }] },
+        { "name": "d", "effect": "Deny", "tools": ["*"], "when": [{ "argument": "$.a", "operator": "Exists" }] } ] });
+    let warnings = compile(&sources(&json!({}), &calm, &json!([])), &name())
+        .unwrap()
+        .warnings;
+    assert_eq!(warnings, []);
+}
+
+#[test]
+fn content_reads_back_only_in_its_canonical_form() {
+    let compiled = compile(
+        &rules(&json!([{ "name": "a", "effect": "Allow", "tools": ["t"] }])),
+        &name(),
+    )
+    .unwrap();
+    let bytes = compiled.content.canonical().unwrap();
+    assert_eq!(BundleContent::decode(&bytes).unwrap(), compiled.content);
+    let text = String::from_utf8(bytes).unwrap();
+    for (case, changed) in [
+        ("space", text.replacen('{', "{ ", 1)),
+        ("unknown field", text.replacen('{', "{\"aaa\":1,", 1)),
+        (
+            "duplicate key",
+            text.replacen("\"format\":1", "\"format\":1,\"format\":1", 1),
+        ),
+        (
+            "other format",
+            text.replacen("\"format\":1", "\"format\":2", 1),
+        ),
+        (
+            "default spelled out",
+            text.replacen("\"name\":\"a\"", "\"message\":null,\"name\":\"a\"", 1),
+        ),
+        ("cut", text.trim_end_matches('}').to_owned()),
+    ] {
+        assert_ne!(changed, text, "{case}");
+        assert!(BundleContent::decode(changed.as_bytes()).is_err(), "{case}");
+    }
+}
+
+fn clerk_tests() -> Value {
+    json!({
+        "subjects": [{ "groups": ["clerks"] }],
+        "validity": { "notBefore": "2026-11-01T00:00:00Z", "notAfter": "2027-01-31T00:00:00Z",
+            "windows": [{ "days": ["Tue"], "from": "07:00", "to": "19:00", "timeZone": "Europe/London" }] },
+        "enforcement": "Observe",
+        "rules": [
+            { "name": "query", "effect": "Allow", "tools": ["run_sql"], "scopes": ["sql"] },
+            { "name": "never-drop", "effect": "Deny", "tools": ["*"],
+              "when": [{ "argument": "$.sql", "operator": "Matches", "values": [r"(?i)\b(drop|truncate)\b"] }] },
+            { "name": "price", "effect": "RequireApproval", "tools": ["update_price"], "approval": approval() } ],
+        "tests": [
+            { "name": "cannot drop", "as": { "groups": ["clerks"] }, "call": { "tool": "run_sql", "arguments": { "sql": "drop table stock" } }, "expect": "Deny", "rule": "never-drop" },
+            { "name": "can select", "as": { "groups": ["clerks"] }, "call": { "tool": "run_sql", "arguments": { "sql": "select 1" } }, "expect": "Allow", "rule": "query" },
+            { "name": "price waits", "as": { "groups": ["clerks"] }, "call": { "tool": "update_price" }, "expect": "RequireApproval" },
+            { "name": "others cannot", "call": { "tool": "run_sql" }, "expect": "Deny" },
+            { "name": "not on Mondays", "as": { "groups": ["clerks"] }, "call": { "tool": "run_sql" }, "expect": "Deny", "at": "2026-11-23T12:00:00Z" },
+            { "name": "without its scope", "as": { "groups": ["clerks"], "scopes": [] }, "call": { "tool": "run_sql" }, "expect": "Deny", "rule": "query" },
+        ],
+    })
+}
+
+#[test]
+fn embedded_tests_run_their_policy_alone_enforced_and_at_a_valid_time() {
+    let deny_all = json!([{ "name": "floor", "spec": { "rules": [{ "name": "d", "effect": "Deny", "tools": ["*"] }] } }]);
+    let results = run_tests(&sources(
+        &json!({ "enforcement": "Observe" }),
+        &clerk_tests(),
+        &deny_all,
+    ));
+    assert_eq!(results.len(), 6);
+    for result in &results {
+        assert!(result.passed(), "{result:?}");
+    }
+}
+
+#[test]
+fn a_failing_test_says_what_was_found() {
+    let mut policy = clerk_tests();
+    policy["tests"] = json!([
+        { "name": "wrong verdict", "as": { "groups": ["clerks"] }, "call": { "tool": "run_sql" }, "expect": "Deny" },
+        { "name": "wrong rule", "as": { "groups": ["clerks"] }, "call": { "tool": "run_sql" }, "expect": "Allow", "rule": "price" },
+        { "name": "two targets", "call": { "tool": "a", "prompt": "b" }, "expect": "Deny" },
+    ]);
+    let mut sources = sources(&json!({}), &policy, &json!([]));
+    let bad = sources.policies[0].spec.tests.pop().unwrap();
+    let results = run_tests(&sources);
+    assert!(
+        results
+            .iter()
+            .all(|result| !result.passed() && result.found == Some(Verdict::Allow)),
+        "{results:?}"
+    );
+    assert!(!results[0].explanation.to_string().is_empty());
+    sources.policies[0].spec.tests = vec![bad];
+    assert!(run_tests(&sources)[0].problem.is_some());
+}
+
+fn activated(sources: &Sources) -> (BundleContent, Bundle) {
+    let content = compile(sources, &name()).unwrap().content;
+    (content.clone(), Bundle::activate(content).unwrap())
+}
+
+#[test]
+fn a_moved_bound_is_found_by_calls_at_the_rules_boundaries() {
+    let bound = |limit: i64| {
+        rules(
+            &json!([{ "name": "a", "effect": "Allow", "tools": ["stock_*"],
+            "when": [{ "argument": "$.page.limit", "operator": "LessThanOrEqual", "values": [limit] }] }]),
+        )
+    };
+    let (old_content, old) = activated(&bound(1000));
+    let (new_content, new) = activated(&bound(999));
+    let probes = boundary_probes(&[&old_content, &new_content]);
+    let differences = diff(&old, &new, &probes, UnixMillis(0));
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    let found = &differences[0];
+    assert_eq!(
+        found.probe.call.arguments,
+        json!({ "page": { "limit": 1000 } }).as_object().cloned()
+    );
+    assert_eq!(
+        (found.before.verdict, found.after.verdict),
+        (Verdict::Allow, Verdict::Deny)
+    );
+    assert_eq!(diff(&old, &old, &probes, UnixMillis(0)), []);
+}
+
+#[test]
+fn a_removed_group_is_found_by_callers_of_the_policies() {
+    let about = |group: &str| {
+        let policy = json!({ "subjects": [{ "groups": [group] }], "rules": [{ "name": "a", "effect": "Allow", "tools": ["t"] }] });
+        sources(
+            &json!({ "authentication": { "issuers": [{ "issuer": "https://idp" }] } }),
+            &policy,
+            &json!([]),
+        )
+    };
+    let (old_content, old) = activated(&about("clerks"));
+    let (new_content, new) = activated(&about("leads"));
+    let probes = boundary_probes(&[&old_content, &new_content]);
+    assert_eq!(
+        diff(&old, &new, &probes, UnixMillis(0)).len(),
+        2,
+        "one difference a caller"
+    );
+}

@@ -212,15 +212,11 @@ mod tests {
     fn as_regex(glob: &str, kind: GlobKind) -> regex::Regex {
         let mut out = String::from("(?s)^");
         let mut rest = glob;
-        while let Some(star) = rest.find('*') {
-            out.push_str(&regex::escape(&rest[..star]));
-            let after = rest[star..].trim_start_matches('*');
-            let stars = rest.len() - star - after.len();
-            out.push_str(if kind == GlobKind::Name || stars > 1 {
-                ".*"
-            } else {
-                "[^/]*"
-            });
+        while let Some((literal, stars)) = rest.split_once('*') {
+            out.push_str(&regex::escape(literal));
+            let after = stars.trim_start_matches('*');
+            let crosses = kind == GlobKind::Name || after.len() < stars.len();
+            out.push_str(if crosses { ".*" } else { "[^/]*" });
             rest = after;
         }
         out.push_str(&regex::escape(rest));

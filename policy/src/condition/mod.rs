@@ -11,6 +11,7 @@ mod test;
 #[cfg(test)]
 mod tests;
 pub mod uri;
+mod values;
 pub mod within;
 
 use std::sync::Arc;
@@ -122,9 +123,12 @@ impl Predicate {
         if values.peek().is_none() {
             return self.of_absent(reading);
         }
-        let judged = values.map(|value| match value {
-            Scalar::Null => self.of_absent(reading),
-            other => self.of_value(&other),
+        let judged = values.map(|value| {
+            if value == Scalar::Null {
+                self.of_absent(reading)
+            } else {
+                self.of_value(&value)
+            }
         });
         match reading {
             Reading::Granting => judged.fold(Truth::True, Truth::and),

@@ -79,46 +79,46 @@ enum Who {
     Session(Box<CallerKey>),
 }
 
-/// Counts in micro-calls, so that slow refills do not vanish in rounding.
+/// Counts in calls times the budget's microseconds: a microsecond gains `calls`, a call costs `per`, and nothing
+/// is lost in rounding.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
-    level: u64,
-    full: u64,
-    per: Duration,
+    level: u128,
+    calls: u128,
+    per: u128,
     at: UnixMillis,
 }
 
-const UNIT: u64 = 1_000_000;
-
 impl Bucket {
     fn new(budget: &ActiveBudget, now: UnixMillis) -> Self {
-        let full = u64::from(budget.calls).saturating_mul(UNIT);
+        let calls = u128::from(budget.calls.max(1));
+        let per = budget.per.as_micros().max(1);
         Self {
-            level: full,
-            full,
-            per: budget.per,
+            level: calls.saturating_mul(per),
+            calls,
+            per,
             at: now,
         }
     }
 
+    fn full(&self) -> u128 {
+        self.calls.saturating_mul(self.per)
+    }
+
     fn refill(&mut self, now: UnixMillis) {
-        let passed = self.at.until(now).as_micros();
-        let per = self.per.as_micros().max(1);
-        let gained = u128::from(self.full).saturating_mul(passed) / per;
-        let level = u128::from(self.level).saturating_add(gained);
-        self.level = u64::try_from(level.min(u128::from(self.full))).unwrap_or(self.full);
+        let gained = self.calls.saturating_mul(self.at.until(now).as_micros());
+        self.level = self.level.saturating_add(gained).min(self.full());
         // A clock that jumps back neither refills nor blocks.
         self.at = now;
     }
 
     /// How long until one call fits; none if it fits now.
     fn wait(&self) -> Option<Duration> {
-        let lacking = UNIT
+        let lacking = self
+            .per
             .checked_sub(self.level)
             .filter(|lacking| *lacking > 0)?;
-        let micros = u128::from(lacking)
-            .saturating_mul(self.per.as_micros())
-            .div_ceil(u128::from(self.full.max(1)));
+        let micros = lacking.div_ceil(self.calls);
         Some(Duration::from_micros(
             u64::try_from(micros).unwrap_or(u64::MAX),
         ))
@@ -148,7 +148,7 @@ impl Budgets {
         }
         for budget in budgets {
             let bucket = self.bucket(budget, principal, now);
-            bucket.level = bucket.level.saturating_sub(UNIT);
+            bucket.level = bucket.level.saturating_sub(bucket.per);
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Budgets {
         }
         self.buckets.retain(|_, bucket| {
             bucket.refill(now);
-            bucket.level < bucket.full
+            bucket.level < bucket.full()
         });
     }
 

@@ -4,18 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budgets;
-use super::explanation::{Explanation, Looked, Outcome, Shadow};
+use super::explanation::{Explanation, Looked, Outcome, Shadow, Why};
 use super::index::{Posting, RuleIndex, candidates};
-use super::operation::{Facts, Listed, Operation};
+use super::operation::{Facts, Operation};
 use super::precedence::{Conclusion, Tally};
-use super::rule::{ActiveObject, ActiveRule, Judged, Prospect};
+use super::rule::{ActiveObject, ActiveRule, Judged};
 use super::twins;
 use super::verdict::{ApprovalNeeded, Decision, Denial, DenyReason, GrantUse, Permit};
 use crate::bundle::Bundle;
 use crate::condition::uri;
-use crate::name::RuleSource;
 use crate::principal::Principal;
-use crate::source::Effect;
 use crate::time::UnixMillis;
 
 /// What the rules said: the conclusion that counts, and what was looked at.
@@ -149,7 +147,7 @@ impl Bundle {
     }
 
     /// What refuses every call, whatever it asks for.
-    fn standing_refusal(&self, now: UnixMillis) -> Option<DenyReason> {
+    pub(super) fn standing_refusal(&self, now: UnixMillis) -> Option<DenyReason> {
         let expired = self.expires.is_some_and(|end| end <= now);
         self.refusal
             .or(expired.then_some(DenyReason::PolicyExpired))
@@ -179,7 +177,10 @@ impl Bundle {
     /// The postings of every target that names what the call asks for. `methods` of an Allow or hold say nothing
     /// about tools, prompts and resources, which have targets of their own, nor about what is open; a Deny on the
     /// method says all.
-    fn postings<'b>(&'b self, operation: &Operation<'_>) -> Result<Vec<&'b Posting>, DenyReason> {
+    pub(super) fn postings<'b>(
+        &'b self,
+        operation: &Operation<'_>,
+    ) -> Result<Vec<&'b Posting>, DenyReason> {
         let index = &self.index;
         let mut found = vec![&index.always];
         match operation {
@@ -232,7 +233,7 @@ impl Bundle {
     }
 
     /// The rules that may be about this call, each with its object, in the bundle's order.
-    fn about<'b>(
+    pub(super) fn about<'b>(
         &'b self,
         postings: &[&Posting],
         principal: &Principal,
@@ -254,8 +255,15 @@ impl Bundle {
         let mut enforced = Tally::allowed_by(self.observes.then_some(&self.observe_rule));
         let mut shadow = Tally::default();
         let mut looked = Vec::new();
+        // Rules come in the order of their objects, so each object is judged once.
+        let mut last: Option<(usize, Option<Why>)> = None;
         for (rule, object) in self.about(postings, facts.principal) {
-            let outcome = match object.excludes(facts, &self.issuers) {
+            let excluded = match last {
+                Some((index, excluded)) if index == rule.object => excluded,
+                Some(_) | None => object.excludes(facts, &self.issuers),
+            };
+            last = Some((rule.object, excluded.clone()));
+            let outcome = match excluded {
                 Some(why) => Outcome::NotApplicable { why },
                 None => {
                     let judged = rule.judge(operation.arguments(), facts);
@@ -319,65 +327,6 @@ impl Bundle {
         }
     }
 
-    /// Whether a list entry could be allowed or held for some arguments (three-valued: what is not surely denied
-    /// and possibly permitted stays visible).
-    #[must_use]
-    pub fn visible(&self, listed: &Listed<'_>, facts: &Facts<'_>) -> bool {
-        if self.standing_refusal(facts.now).is_some() {
-            return false;
-        }
-        let (possible, certain) = match self.list_postings(listed) {
-            Some(found) => found,
-            None => return false,
-        };
-        let mut applying = self.about(&certain, facts.principal);
-        let denied = applying.any(|(rule, object)| {
-            !object.observed
-                && object.excludes(facts, &self.issuers).is_none()
-                && surely_denies(rule, facts)
-        });
-        if denied {
-            return false;
-        }
-        self.observes
-            || self
-                .about(&possible, facts.principal)
-                .any(|(rule, object)| {
-                    !object.observed
-                        && object.excludes(facts, &self.issuers).is_none()
-                        && may_permit(rule, object, facts)
-                })
-    }
-
-    /// Targets that may name the entry, and those that surely do.
-    fn list_postings<'b>(
-        &'b self,
-        listed: &Listed<'_>,
-    ) -> Option<(Vec<&'b Posting>, Vec<&'b Posting>)> {
-        let operation = match listed {
-            Listed::Tool { name } => Operation::Tool {
-                name,
-                arguments: None,
-            },
-            Listed::Prompt { name } => Operation::Prompt {
-                name,
-                arguments: None,
-            },
-            Listed::Resource { uri } => Operation::Resource { uri },
-            Listed::Template { uri_template } => {
-                let prefix = uri_template.split('{').next().unwrap_or_default();
-                let (possible, mut certain) = self.index.resources.find_prefix(prefix);
-                certain.push(&self.index.always);
-                self.index
-                    .denied_methods
-                    .find("resources/read", &mut certain);
-                return Some((possible, certain));
-            }
-        };
-        let found = self.postings(&operation).ok()?;
-        Some((found.clone(), found))
-    }
-
     /// Whether the server may ask this of the client: only a clean Allow; nobody waits for an approver here.
     #[must_use]
     pub fn server_request_allowed(&self, method: &str, facts: &Facts<'_>) -> bool {
@@ -399,28 +348,8 @@ impl Bundle {
     }
 }
 
-fn surely_denies(rule: &ActiveRule, facts: &Facts<'_>) -> bool {
-    match (rule.effect, rule.prospect(facts)) {
-        (Effect::Deny, Prospect::Surely | Prospect::CannotBeEvaluated)
-        | (Effect::RequireApproval, Prospect::CannotBeEvaluated) => true,
-        (Effect::Deny, Prospect::Maybe | Prospect::Never)
-        | (Effect::RequireApproval, Prospect::Surely | Prospect::Maybe | Prospect::Never)
-        | (Effect::Allow, _) => false,
-    }
-}
-
-fn may_permit(rule: &ActiveRule, object: &ActiveObject, facts: &Facts<'_>) -> bool {
-    let permits = match rule.effect {
-        Effect::Allow => true,
-        Effect::RequireApproval => object.source != RuleSource::Guardrail,
-        Effect::Deny => false,
-    };
-    permits && matches!(rule.prospect(facts), Prospect::Surely | Prospect::Maybe)
-}
-
 impl From<Judged> for Outcome {
     fn from(judged: Judged) -> Self {
-        use super::explanation::Why;
         match judged {
             Judged::Matched => Self::Matched,
             Judged::Not(why) => Self::NotMatched { why },

@@ -5,6 +5,7 @@
 //! `*` cost what the caller's own cost.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::bundle::ActiveSubject;
 use crate::condition::glob::{Glob, GlobKind};
@@ -52,12 +53,38 @@ pub(crate) struct Posting {
 /// One group, user or account that some policy names.
 pub(crate) type Key = u32;
 
+/// Only what policies name is ever inserted, so nobody outside can make collisions, and short names hash faster
+/// than with the keyed default: a caller may have many groups.
+type Names<T> = HashMap<T, Key, BuildHasherDefault<Fnv>>;
+
+/// FNV-1a, 64 bits.
+#[derive(Debug)]
+pub(crate) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
 /// Numbers for everybody that policies name.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    groups: HashMap<String, Key>,
-    users: HashMap<String, Key>,
-    accounts: HashMap<ServiceAccount, Key>,
+    groups: Names<String>,
+    users: Names<String>,
+    accounts: Names<ServiceAccount>,
     next: Key,
 }
 
@@ -116,11 +143,7 @@ impl Keys {
     }
 }
 
-fn number<T: Clone + Eq + std::hash::Hash>(
-    map: &mut HashMap<T, Key>,
-    item: &T,
-    next: &mut Key,
-) -> Key {
+fn number<T: Clone + Eq + std::hash::Hash>(map: &mut Names<T>, item: &T, next: &mut Key) -> Key {
     *map.entry(item.clone()).or_insert_with(|| {
         *next = next.saturating_add(1);
         *next

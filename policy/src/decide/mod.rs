@@ -7,6 +7,7 @@ mod budget;
 mod engine;
 mod explanation;
 mod index;
+mod lists;
 mod operation;
 mod precedence;
 mod rule;

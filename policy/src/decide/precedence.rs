@@ -59,6 +59,8 @@ impl<'b> Tally<'b> {
             (Effect::RequireApproval, Judged::CannotBeEvaluated(_)) => {
                 self.unjudged_hold = self.unjudged_hold.or(Some(rule));
             }
+            // The compiler refuses an Allow in a guardrail; were there one, it would still permit nothing (law 6).
+            (Effect::Allow, _) if source == RuleSource::Guardrail => {}
             (Effect::Allow, Judged::Matched) => {
                 self.allow.get_or_insert_with(|| Arc::clone(&rule.id));
             }

@@ -42,16 +42,29 @@ impl<'k, I: Iterator<Item = &'k str> + Clone> Search<I> {
     }
 
     fn is_twin(&mut self, key: &str) -> bool {
-        if self.known.clone().any(|name| name == key) {
-            return false;
+        let plain = is_plain(key);
+        let (mut twin, mut all_plain) = (false, true);
+        for name in self.known.clone() {
+            if name == key {
+                return false;
+            }
+            twin |= name.eq_ignore_ascii_case(key);
+            all_plain &= is_plain(name);
         }
+        // Among plain names folding is a matter of ASCII case; only others need the full fold.
+        twin || ((!plain || !all_plain) && self.folds_to_known(key))
+    }
+
+    /// By hash, so that a body full of odd keys costs no more than its length.
+    fn folds_to_known(&mut self, key: &str) -> bool {
         let known = &self.known;
         let folded = self
             .folded
             .get_or_insert_with(|| known.clone().map(json::folded).collect());
-        if folded.is_empty() {
-            return false;
-        }
         folded.contains(&json::folded(key))
     }
+}
+
+fn is_plain(name: &str) -> bool {
+    name.is_ascii() && !name.ends_with('\0')
 }

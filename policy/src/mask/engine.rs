@@ -1,8 +1,10 @@
 //! One automaton over every lead, then the checks. Finds; changes nothing.
 
+mod parts;
+
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex::Regex;
@@ -11,11 +13,13 @@ use zeroize::Zeroizing;
 use crate::source::masking::MaskAction;
 
 use super::detector::beside::Beside;
-use super::detector::{Body, Check, Detector, Find, Token, definitions, run};
-use super::literal::{Form, forms_of};
+use super::detector::{Body, Check, Detector, Token, run};
+use super::literal::Form;
 use super::mark::{is_mask, marks_in};
 use super::settings::{MaskError, Pattern};
+use super::skim::Skim;
 use super::view::View;
+use parts::Parts;
 
 /// Kinds that belong to no detector and no pattern.
 pub(super) const FIELD: &str = "Field";
@@ -57,6 +61,7 @@ enum Lead {
 pub(super) struct Engine {
     kinds: Vec<Kind>,
     automaton: AhoCorasick,
+    skim: Skim,
     leads: Vec<Lead>,
     shapes: Vec<(usize, Regex, Check)>,
     any_shape: Option<regex::bytes::Regex>,
@@ -98,11 +103,7 @@ impl Engine {
         if !self.patterns.is_empty() {
             return None;
         }
-        let mut places: Vec<usize> = self
-            .automaton
-            .find_iter(raw)
-            .map(|found| found.start())
-            .collect();
+        let mut places = self.skim.places(raw);
         if let Some(shape) = &self.any_shape {
             places.extend(shape.find_iter(raw).map(|found| found.start()));
             places.sort_unstable();
@@ -187,11 +188,8 @@ impl Engine {
                 hits.push(hit);
             }
         }
-        for (kind, shape, check) in &self.shapes {
-            let spans = shape
-                .find_iter(text)
-                .filter_map(|found| check(text, found.range()));
-            hits.extend(spans.map(|span| Hit { span, kind: *kind }));
+        for shaped in &self.shapes {
+            scan_shape(shaped, text, hits);
         }
         for (kind, pattern) in &self.patterns {
             let spans = pattern
@@ -267,170 +265,27 @@ impl Engine {
     }
 }
 
+/// One match may hold several hits: the search goes on behind each of them.
+fn scan_shape((kind, shape, check): &(usize, Regex, Check), text: &str, hits: &mut Vec<Hit>) {
+    let mut from = 0;
+    while let Some(found) = shape.find_at(text, from) {
+        from = found.end();
+        if let Some(span) = check(text, found.range()) {
+            from = if span.end > found.start() {
+                span.end
+            } else {
+                from
+            };
+            hits.push(Hit { span, kind: *kind });
+        }
+    }
+}
+
 impl Lead {
     fn kind(self) -> usize {
         match self {
             Self::Token(kind, _) | Self::Word(kind, _) => kind,
             Self::Literal(_) | Self::Data | Self::Raw => 0,
         }
-    }
-}
-
-/// An engine in the making.
-struct Parts {
-    kinds: Vec<Kind>,
-    words: Vec<Vec<u8>>,
-    leads: Vec<Lead>,
-    shapes: Vec<(usize, Regex, Check)>,
-    shape_texts: Vec<&'static str>,
-    patterns: Vec<(usize, Regex)>,
-    literals: Vec<Form>,
-}
-
-impl Parts {
-    fn new(literals: &[Zeroizing<Vec<u8>>]) -> Self {
-        let mut parts = Self {
-            kinds: vec![Kind {
-                name: INJECTED.to_owned(),
-                action: MaskAction::Redact,
-                keep_last: 0,
-                rank: 0,
-            }],
-            words: Vec::new(),
-            leads: Vec::new(),
-            shapes: Vec::new(),
-            shape_texts: Vec::new(),
-            patterns: Vec::new(),
-            literals: literals
-                .iter()
-                .flat_map(|secret| forms_of(secret))
-                .collect(),
-        };
-        for form in 0..parts.literals.len() {
-            let word = parts.literals.get(form).map(|form| form.lead().to_vec());
-            parts.word(word.unwrap_or_default(), Lead::Literal(form));
-        }
-        for escape in ["\\u00", "\\x", "\\/", "\"blob\""] {
-            parts.word(escape.into(), Lead::Raw);
-        }
-        // Escapes and percent signs hide a credential only where there is one that they can spell.
-        let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\');
-        if literals.iter().any(|secret| secret.iter().any(odd)) {
-            parts.word(b"\\".to_vec(), Lead::Raw);
-        }
-        if !literals.is_empty() {
-            parts.word(b"%".to_vec(), Lead::Raw);
-        }
-        parts.word(b";base64,".to_vec(), Lead::Data);
-        parts
-    }
-
-    fn word(&mut self, word: Vec<u8>, lead: Lead) {
-        self.words.push(word);
-        self.leads.push(lead);
-    }
-
-    fn kind(&mut self, name: &str, action: MaskAction, keep_last: u8, rank: u8) -> usize {
-        self.kinds.push(Kind {
-            name: name.to_owned(),
-            action,
-            keep_last,
-            rank,
-        });
-        self.kinds.len() - 1
-    }
-
-    fn detector(&mut self, detector: Detector, action: MaskAction) -> Result<(), MaskError> {
-        let rank = match detector {
-            Detector::PasswordBeside => 4,
-            Detector::AuthorizationHeader | Detector::ConnectionString => 3,
-            _ => 1,
-        };
-        let kind = self.kind(detector.name(), action, 4, rank);
-        for definition in definitions()
-            .into_iter()
-            .filter(|own| own.detector == detector)
-        {
-            match definition.find {
-                Find::Tokens(tokens) => {
-                    for token in tokens {
-                        self.word(token.prefix.into(), Lead::Token(kind, token));
-                    }
-                }
-                Find::Words { words, check } => {
-                    for word in words {
-                        self.word((*word).into(), Lead::Word(kind, check));
-                    }
-                }
-                Find::Shape { shape, check } => {
-                    let compiled =
-                        Regex::new(shape).map_err(|why| MaskError::Automaton(why.to_string()))?;
-                    self.shapes.push((kind, compiled, check));
-                    self.shape_texts.push(shape);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn pattern(&mut self, pattern: &Pattern) -> Result<(), MaskError> {
-        let name = pattern.name.as_str();
-        let fits = name.len() <= 63
-            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.bytes().all(|byte| Body::AlnumDashDot.has(byte));
-        if !fits {
-            return Err(MaskError::PatternName(name.chars().take(80).collect()));
-        }
-        let name = name.to_owned();
-        if name.parse::<Detector>().is_ok() || [FIELD, INJECTED, UNSETTLED].contains(&name.as_str())
-        {
-            return Err(MaskError::PatternShadows { name });
-        }
-        let compiled = match regex::RegexBuilder::new(&pattern.regex)
-            .size_limit(1 << 20)
-            .build()
-        {
-            Ok(compiled) => compiled,
-            Err(why) => {
-                return Err(MaskError::Regex {
-                    name,
-                    why: why.to_string(),
-                });
-            }
-        };
-        if compiled.is_match("") {
-            return Err(MaskError::RegexEmpty { name });
-        }
-        let kind = self.kind(&name, pattern.action, pattern.keep_last, 2);
-        self.patterns.push((kind, compiled));
-        Ok(())
-    }
-
-    fn build(self) -> Result<Engine, MaskError> {
-        let automaton = AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&self.words)
-            .map_err(|why| MaskError::Automaton(why.to_string()))?;
-        let any = self
-            .shape_texts
-            .iter()
-            .map(|shape| format!("(?:{shape})"))
-            .collect::<Vec<_>>()
-            .join("|");
-        let any_shape = (!any.is_empty())
-            .then(|| regex::bytes::Regex::new(&any))
-            .transpose()
-            .map_err(|why| MaskError::Automaton(why.to_string()))?;
-        Ok(Engine {
-            kinds: self.kinds,
-            automaton,
-            leads: self.leads,
-            shapes: self.shapes,
-            any_shape,
-            patterns: self.patterns,
-            literals: self.literals,
-        })
     }
 }

@@ -4,6 +4,11 @@
 //! message that comes from the server and says one of three things: it is clean and its bytes go on untouched,
 //! it was changed by splices, or it must be withheld because no honest mask exists. Kind and count of what was
 //! masked are reported, never values.
+//!
+//! The way of a message: `skim` over its raw bytes says where anything could be, `walk` goes there and knows
+//! from `place` what may change, `engine` finds in the decoded text, `text` replaces until nothing is left.
+//! Known limits: nothing is joined across messages; inside `structuredContent` the elements of an array are joined
+//! only where one of them leads to something; encodings other than base64, hex and percent are not undone.
 
 mod detector;
 mod engine;
@@ -17,6 +22,7 @@ mod report;
 mod schema;
 mod session;
 mod settings;
+mod skim;
 mod text;
 mod view;
 mod walk;

@@ -1,23 +1,24 @@
 //! Goes through one document, only where something may be found, and collects the splices.
 
+mod fields;
+mod payload;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use serde_json::json;
-
-use crate::json::{Document, Kind, Limits, Node, Splice};
+use crate::json::{Document, Kind, Node, Splice};
 
 use super::Withheld;
 use super::detector::beside::{Beside, meaning_of};
 use super::engine::{FIELD, Hit, INJECTED};
 use super::field::{Act, named_by};
-use super::mark::{is_mask, mask};
 use super::place::Place;
-use super::schema::{Schema, Step, fit_bool, fit_container, fit_number, fit_text};
-use super::session::{Blob, Inner, Session};
+use super::schema::{Schema, Step, fit_number, fit_text};
+use super::session::{Blob, Session};
+
+pub(super) use payload::texts_in;
 
 /// Where a value stands.
 #[derive(Clone)]
@@ -31,10 +32,13 @@ pub(super) struct At<'v> {
     pub(super) schemas: Vec<Schema<'v>>,
 }
 
+/// What the name of each column says.
+type Meanings = Rc<[Option<Beside>]>;
+
 /// The columns of a table and whether the value is one row or all of them.
 #[derive(Clone)]
 pub(super) struct Columns {
-    meanings: Rc<[Option<Beside>]>,
+    meanings: Meanings,
     row: bool,
 }
 
@@ -133,15 +137,26 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
             joined.push_str(&node.as_str().unwrap_or_default());
             bounds.push((start..joined.len(), *node));
         }
+        let mut own: Option<(usize, Vec<Hit>)> = None;
         for hit in self.session.engine().scan(&joined) {
             let first = bounds.partition_point(|(bound, _)| bound.end <= hit.span.start);
             let inside = |bound: &&(Range<usize>, Node<'d>)| bound.0.start < hit.span.end;
             let crossed: Vec<_> = bounds.iter().skip(first).take_while(inside).collect();
             // A hit inside one text may still owe its lead to the text before.
             if let [(bound, node)] = crossed.as_slice() {
+                if own.as_ref().is_none_or(|(start, _)| *start != bound.start) {
+                    let alone = self
+                        .session
+                        .engine()
+                        .scan(&node.as_str().unwrap_or_default());
+                    own = Some((bound.start, alone));
+                }
                 let span = hit.span.start - bound.start..hit.span.end - bound.start;
-                let own = self.session.engine().scan(&node.as_str().unwrap_or_default());
-                if own.iter().any(|own| own.span.start <= span.start && span.end <= own.span.end) {
+                let alone = own.iter().flat_map(|(_, alone)| alone);
+                if alone
+                    .clone()
+                    .any(|own| own.span.start <= span.start && span.end <= own.span.end)
+                {
                     continue;
                 }
             }
@@ -221,14 +236,14 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
         name: &str,
         value: Node<'d>,
         at: &At<'v>,
-        (named, columns): (Option<Beside>, &Option<Rc<[Option<Beside>]>>),
+        (named, columns): (Option<Beside>, &Option<Meanings>),
         key_touched: bool,
     ) -> At<'v> {
-        let beside = match value.kind() {
-            Kind::Object => None,
-            _ if name == "value" && named.is_some() => named,
-            _ if key_touched => meaning_of(name),
-            _ => None,
+        let beside = match (name, named) {
+            _ if value.kind() == Kind::Object => None,
+            ("value", Some(meaning)) => Some(meaning),
+            (_, _) if key_touched => meaning_of(name),
+            (_, _) => None,
         };
         let table = matches!(name, "rows" | "data" | "values" | "records");
         let columns = columns.as_ref().filter(|_| table).map(|meanings| Columns {
@@ -389,161 +404,6 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
             }
         }
     }
-
-    /// Masks a value that a field rule names.
-    fn field(&mut self, node: Node<'d>, act: Act, at: &At<'v>) -> Fate {
-        if act.action == crate::source::masking::MaskAction::Drop {
-            self.session.found(FIELD);
-            return Fate::Remove;
-        }
-        let changed = match node.kind() {
-            Kind::Null => false,
-            Kind::Bool => self.field_bool(node, at),
-            Kind::Number => self.put_number(node, at),
-            Kind::String => self.field_text(node, act, at),
-            Kind::Array | Kind::Object => self.field_container(node, act, at),
-        };
-        if changed {
-            self.session.found(FIELD);
-        }
-        Fate::Keep
-    }
-
-    fn field_bool(&mut self, node: Node<'d>, at: &At<'v>) -> bool {
-        let Some(masked) = fit_bool(&at.schemas) else {
-            self.session.withhold(Withheld::Schema);
-            return false;
-        };
-        if node.as_bool() == Some(masked) {
-            return false;
-        }
-        self.splice.replace(node, masked.to_string());
-        true
-    }
-
-    fn field_text(&mut self, node: Node<'d>, act: Act, at: &At<'v>) -> bool {
-        let text = node.as_str().unwrap_or_default();
-        let engine = self.session.engine();
-        if text.is_empty() || is_mask(&text, act.action, act.keep_last, |name| engine.knows(name)) {
-            return false;
-        }
-        let masked = mask(
-            &text,
-            FIELD,
-            act.action,
-            act.keep_last,
-            &self.session.masker.key,
-        );
-        let fitting = fit_text(&at.schemas, &masked, &text);
-        let changed = fitting.as_deref().is_some_and(|fitting| fitting != text);
-        self.put(node, &text, &masked, at);
-        changed
-    }
-
-    /// Nothing is left of a container, unless its schema wants something in it.
-    fn field_container(&mut self, node: Node<'d>, act: Act, at: &At<'v>) -> bool {
-        let empty = if node.kind() == Kind::Array {
-            json!([])
-        } else {
-            json!({})
-        };
-        let children = node.elements().count() + node.members().count();
-        if children == 0 {
-            return false;
-        }
-        if fit_container(&at.schemas, &empty) {
-            self.splice.replace(node, empty.to_string());
-            return true;
-        }
-        let members = node.members().map(|(key, value)| {
-            let name = key.as_str().unwrap_or_default();
-            (below(&at.schemas, Step::Member(&name)), value)
-        });
-        let elements = node.elements().enumerate();
-        let elements =
-            elements.map(|(place, element)| (below(&at.schemas, Step::Element(place)), element));
-        for (schemas, child) in members.chain(elements).collect::<Vec<_>>() {
-            let inside = At {
-                schemas,
-                ..At::of(Place::Free)
-            };
-            self.field(child, act, &inside);
-        }
-        false
-    }
-
-    /// Masks `structuredContent` before anything else of the result, since texts may have to be replaced by it.
-    fn payload(&mut self, result: Node<'d>) -> Inner {
-        let Some(node) = result.get("structuredContent") else {
-            return Inner::Same;
-        };
-        let by_field = !self.session.rules.is_empty();
-        if by_field {
-            self.session.remember(node);
-            self.remember_texts(result);
-        }
-        if !by_field && !self.touched(node) {
-            return Inner::Same;
-        }
-        // An error's content is not validated by clients.
-        let checked = result.get("isError").and_then(Node::as_bool) != Some(true);
-        let schema = self.session.schema.filter(|_| checked);
-        let span = node.span();
-        let Ok(document) = Document::parse(self.document.bytes().slice(span), Limits::RESPONSE)
-        else {
-            self.session.withhold(Withheld::Shape);
-            return Inner::Same;
-        };
-        let at = At {
-            schemas: schema.into_iter().collect(),
-            ..At::of(Place::Payload)
-        };
-        let entered = self.session.pointer.enter("structuredContent");
-        let inner = self.session.inner(&document, &at, by_field);
-        self.session.pointer.leave(entered);
-        self.session.payload = match &inner {
-            Inner::Same => Some(String::from_utf8_lossy(document.bytes()).into_owned()),
-            Inner::Changed(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            Inner::Gone => None,
-        };
-        if schema.is_some_and(|schema| breaks(schema, node, &inner)) {
-            self.session.withhold(Withheld::Schema);
-        }
-        inner
-    }
-
-    fn remember_texts(&mut self, result: Node<'d>) {
-        for node in texts_in(result) {
-            let text = node.as_str().unwrap_or_default();
-            let bytes = Bytes::copy_from_slice(text.as_bytes());
-            if let Ok(document) = Document::parse(bytes, Limits::RESPONSE) {
-                self.session.remember(document.root());
-            }
-        }
-    }
-
-    fn place_payload(&mut self, node: Node<'d>, inner: &Inner) -> Fate {
-        match inner {
-            Inner::Same => Fate::Keep,
-            Inner::Changed(bytes) => {
-                self.splice.replace(node, bytes.to_vec());
-                Fate::Keep
-            }
-            Inner::Gone => Fate::Remove,
-        }
-    }
-}
-
-/// Whether a payload that its schema accepted is no longer accepted.
-fn breaks(schema: Schema<'_>, original: Node<'_>, masked: &Inner) -> bool {
-    let accepted = match masked {
-        Inner::Same => true,
-        Inner::Gone => false,
-        Inner::Changed(bytes) => {
-            serde_json::from_slice(bytes).is_ok_and(|value| schema.accepts(&value))
-        }
-    };
-    !accepted && schema.accepts(&original.to_value())
 }
 
 fn below<'v>(schemas: &[Schema<'v>], step: Step<'_>) -> Vec<Schema<'v>> {
@@ -573,44 +433,12 @@ fn named_value(object: Node<'_>) -> Option<Beside> {
 }
 
 /// `{"columns": ["id", "password"], "rows": [[1, ...]]}`: what the columns say about the rows.
-fn columns_of(object: Node<'_>) -> Option<Rc<[Option<Beside>]>> {
+fn columns_of(object: Node<'_>) -> Option<Meanings> {
     let columns = object.get("columns").or_else(|| object.get("fields"))?;
     let name = |column: Node<'_>| -> Option<Beside> {
         let named: Option<Cow<'_, str>> = column.as_str().or_else(|| column.get("name")?.as_str());
         meaning_of(&named?)
     };
-    let meanings: Rc<[Option<Beside>]> = columns.elements().map(name).collect();
+    let meanings: Meanings = columns.elements().map(name).collect();
     meanings.iter().any(Option::is_some).then_some(meanings)
-}
-
-/// The texts of a result's content blocks, messages or contents, in order.
-pub(super) fn texts_in(result: Node<'_>) -> Vec<Node<'_>> {
-    let mut texts = Vec::new();
-    for list in ["content", "contents", "messages"]
-        .into_iter()
-        .filter_map(|key| result.get(key))
-    {
-        gather(list, 6, &mut texts);
-    }
-    texts
-}
-
-fn gather<'d>(node: Node<'d>, depth: u8, texts: &mut Vec<Node<'d>>) {
-    let Some(depth) = depth.checked_sub(1) else {
-        return;
-    };
-    match node.kind() {
-        Kind::Array => node
-            .elements()
-            .for_each(|element| gather(element, depth, texts)),
-        Kind::Object => {
-            texts.extend(node.get("text").filter(|text| text.kind() == Kind::String));
-            for key in ["resource", "content"] {
-                node.get(key)
-                    .into_iter()
-                    .for_each(|inner| gather(inner, depth, texts));
-            }
-        }
-        Kind::Null | Kind::Bool | Kind::Number | Kind::String => {}
-    }
 }

@@ -41,10 +41,8 @@ impl Desk {
         claim: &Claim,
         call: &CallId,
     ) -> Result<Consumed, ConsumeError> {
-        let taken = self
-            .port
-            .consume(request.clone(), claim.clone(), call.clone());
-        taken.await.map(|taken| self.consumed(taken))
+        let (request, claim, call) = (request.clone(), claim.clone(), call.clone());
+        self.port.consume(request, claim, call).await
     }
 
     /// Goes on with a use whose server answered `input_required`: `state` is the hash of the server's
@@ -55,22 +53,13 @@ impl Desk {
         claim: &Claim,
         call: &CallId,
     ) -> Result<Consumed, ConsumeError> {
-        let taken = self.port.take_up(*state, claim.clone(), call.clone());
-        taken.await.map(|taken| self.consumed(taken))
+        self.port.take_up(*state, claim.clone(), call.clone()).await
     }
 
     /// Every revocation from now on.
     #[must_use]
     pub fn revocations(&self) -> Revocations {
         Revocations(self.port.revocations())
-    }
-
-    fn consumed(&self, taken: Consumption) -> Consumed {
-        Consumed {
-            taken,
-            port: Arc::clone(&self.port),
-            finished: false,
-        }
     }
 }
 
@@ -264,6 +253,16 @@ pub struct Consumed {
 }
 
 impl Consumed {
+    /// For keepers: from now on the use ends whatever happens.
+    #[must_use]
+    pub fn new(taken: Consumption, port: Arc<dyn ApprovalPort>) -> Self {
+        Self {
+            taken,
+            port,
+            finished: false,
+        }
+    }
+
     #[must_use]
     pub fn request(&self) -> &RequestId {
         &self.taken.of.request

@@ -7,7 +7,7 @@ use sallyport_policy::approval::{Claim, Outcome};
 use sallyport_policy::name::{CallId, Digest, RequestId};
 use tokio::sync::broadcast;
 
-use super::desk::{Ask, AskError, ConsumeError, Consumption, Grant, Revoked, StoreError, Ticket};
+use super::desk::{Ask, AskError, ConsumeError, Consumed, Grant, Revoked, StoreError, Ticket};
 
 /// One use of one grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct UseRef {
     pub call: CallId,
 }
 
-/// A keeper of approvals. Each future does all of its work even if nobody waits for it any more: a client that
-/// leaves between the durable write and our hearing of it must not leave a grant half used.
+/// A keeper of approvals. Each future does all of its work even if nobody waits for it any more; a [`Consumed`] that
+/// nobody takes is made by the keeper all the same, so that its end is written down when it is dropped.
 pub trait ApprovalPort: Debug + Send + Sync {
     /// Opens a request, or joins the identical one.
     fn ask(&self, ask: Ask) -> BoxFuture<'static, Result<Ticket, AskError>>;
@@ -29,14 +29,14 @@ pub trait ApprovalPort: Debug + Send + Sync {
         request: RequestId,
         claim: Claim,
         call: CallId,
-    ) -> BoxFuture<'static, Result<Consumption, ConsumeError>>;
+    ) -> BoxFuture<'static, Result<Consumed, ConsumeError>>;
     /// Takes up a use that waits for the leg with this `requestState`; once.
     fn take_up(
         &self,
         state: Digest,
         claim: Claim,
         call: CallId,
-    ) -> BoxFuture<'static, Result<Consumption, ConsumeError>>;
+    ) -> BoxFuture<'static, Result<Consumed, ConsumeError>>;
     /// Writes how a use ended.
     fn finish(&self, of: UseRef, outcome: Outcome) -> BoxFuture<'static, Result<(), StoreError>>;
     /// Writes that a use goes on with the leg that carries this `requestState`.

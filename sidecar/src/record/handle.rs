@@ -140,6 +140,9 @@ impl Recorder {
         payloads: Vec<(PayloadKind, Bytes)>,
     ) -> Durable {
         let terminal = matches!(event, Event::CallEnded(_) | Event::SessionBegan(_));
+        if self.0.sender.is_none() {
+            return Durable::refused(RecordError::Disabled);
+        }
         let item = Item {
             session: session.clone(),
             at: self.now(),
@@ -148,14 +151,15 @@ impl Recorder {
         };
         let size = weight(&item);
         let queued = self.0.shared.queued.fetch_add(size, Ordering::AcqRel);
-        if !terminal && queued.saturating_add(size) > self.0.queue_bytes && self.0.sender.is_some()
-        {
+        // One event alone is taken whatever its size, or a large answer could never be recorded.
+        let too_much = queued > 0 && queued.saturating_add(size) > self.0.queue_bytes;
+        if too_much && !terminal {
             self.0.shared.queued.fetch_sub(size, Ordering::AcqRel);
             self.0.shared.drop_event(session, item.at);
             return Durable::refused(RecordError::QueueFull(queued));
         }
         let (reply, durable) = Durable::waiting();
-        self.send(Message::Append(item, Some(reply)), durable)
+        self.send(Message::Append(Box::new(item), Some(reply)), durable)
     }
 
     /// Begins a call's record and reserves the space of its terminal event (law 31); nothing is waited for yet:

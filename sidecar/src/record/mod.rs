@@ -11,6 +11,7 @@ mod durable;
 mod handle;
 mod ids;
 mod recover;
+mod room;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -112,7 +113,7 @@ pub enum RecordError {
     Disabled,
     #[error("segment `{0}` cannot be read: run `sallyport verify`, then move the folder away")]
     Damaged(PathBuf),
-    #[error("`{0}` is not a signing key: restore it, or move the folder away")]
+    #[error("`{0}` is not the key of these recordings: restore it, or move the folder away")]
     BadKey(PathBuf),
     #[error(
         "recordings in `{path}` are being written by another process{holder}: stop it, or use another `--state`"
@@ -128,8 +129,4 @@ pub enum RecordError {
     Broken(String),
     #[error("the recorder is closed")]
     Closed,
-    #[error(
-        "`payloads: Full` needs the recorder service and an auditor's key: use `Masked` or `Metadata`"
-    )]
-    FullNeedsService,
 }

@@ -48,6 +48,10 @@ pub(super) fn claim(folder: &Path) -> Result<Claimed, RecordError> {
     let lock = lock(folder)?;
     let key = Arc::new(signing_key(folder)?);
     let left = resume(folder)?;
+    let foreign = |resumed: &Resumed| resumed.header.key != key.verifying();
+    if left.resumed.as_ref().is_some_and(foreign) {
+        return Err(RecordError::BadKey(folder.join(layout::SIGNING_KEY)));
+    }
     let folder = folder.to_owned();
     Ok(Claimed {
         folder,
@@ -92,7 +96,13 @@ fn signing_key(folder: &Path) -> Result<SigningKey, RecordError> {
     let path = folder.join(layout::SIGNING_KEY);
     let text = match fs::read_to_string(&path) {
         Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_key(folder, &path)?,
+        // A key that is lost must not be replaced in silence: what was signed with it would look forged.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if !numbers(&folder.join(layout::SEGMENTS))?.is_empty() {
+                return Err(RecordError::BadKey(path));
+            }
+            new_key(folder, &path)?
+        }
         Err(error) => return Err(failed("read", &path)(error)),
     };
     let bad = || RecordError::BadKey(path.clone());

@@ -19,7 +19,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::durable::Stored;
 use super::recover::{Claimed, Left, claim};
-use super::writer::{Item, Writer, compose_error, tell};
+use super::room::compose_error;
+use super::writer::{Item, Writer, tell};
 use super::{Health, Options, RecordError};
 
 /// Most bytes and messages of one group, so that the first of it does not wait for ever.
@@ -29,7 +30,7 @@ const GROUP_MESSAGES: usize = 4096;
 /// What a handle sends.
 #[derive(Debug)]
 pub(super) enum Message {
-    Append(Item, Option<oneshot::Sender<Stored>>),
+    Append(Box<Item>, Option<oneshot::Sender<Stored>>),
     EndSession {
         session: SessionId,
         at: UnixMillis,
@@ -195,7 +196,7 @@ impl Thread {
             match message {
                 Message::Append(item, reply) => {
                     bytes += weight(&item);
-                    self.writer.append(item, reply);
+                    self.writer.append(*item, reply);
                 }
                 Message::EndSession {
                     session,

@@ -20,7 +20,7 @@ use sallyport_policy::record::{EventRecord, Head, layout, line};
 use sallyport_policy::time::UnixMillis;
 use tempfile::TempDir;
 
-use super::{Ended, Options, RecordError, Recorder, Terms};
+use super::{CallRecord, Ended, Options, RecordError, Recorder, Terms};
 
 const STRICT: Terms = Terms {
     mode: Mode::Strict,
@@ -466,39 +466,30 @@ async fn kill_9_loses_nothing_that_was_told_durable_and_leaves_no_open_call() {
     }
 }
 
-/// A folder that is nearly full: by quota, and on a real full disk where this user may mount one.
-async fn on_a_full_disk(folder: &Path, quota: Option<u64>) {
-    let options = Options { quota, ..options() };
-    let (recorder, spool) = Recorder::open(folder, options).unwrap();
-    let session = recorder.begin_session(session());
-    let mut open = recorder.open_call(&session, STRICT, call, Vec::new());
-    let open_id = open.id().clone();
-    open.note(forwarded(&open_id), Vec::new());
-    open.settle().await.unwrap();
-
-    // Fill it to the last byte, by payloads and by events.
-    let mut filler = recorder.open_call(&session, STRICT, call, Vec::new());
-    let filler_id = filler.id().clone();
+/// Takes every byte that there is, by payloads and by events, in a call that stays open.
+async fn fill(recorder: &Recorder, session: &SessionId) -> CallRecord {
+    let mut filler = recorder.open_call(session, STRICT, call, Vec::new());
+    let id = filler.id().clone();
     for size in [100_000, 10_000, 1000, 100, 0] {
         loop {
-            let payload = vec![(PayloadKind::Stream, Bytes::from(vec![b'x'; size]))];
-            let payload = if size == 0 { Vec::new() } else { payload };
-            filler.note(answered(&filler_id), payload);
+            // Several share one sync.
+            for _ in 0..20 {
+                let payload = vec![(PayloadKind::Stream, Bytes::from(vec![b'x'; size]))];
+                let payload = if size == 0 { Vec::new() } else { payload };
+                filler.note(answered(&id), payload);
+            }
             if filler.settle().await.is_err() {
                 break;
             }
         }
     }
+    filler
+}
 
-    // Strict: an answer is not released, and no new call is sent.
-    open.note(answered(&open_id), body(b"pong"));
-    let error = open.settle().await.unwrap_err();
-    assert!(
-        matches!(error, RecordError::NoSpace(_) | RecordError::Quota(_)),
-        "{error}"
-    );
+/// No call is served, of a session that is there and of a new one.
+async fn serves_nothing(recorder: &Recorder, session: &SessionId) {
     for _ in 0..20 {
-        let mut refused = recorder.open_call(&session, STRICT, call, Vec::new());
+        let mut refused = recorder.open_call(session, STRICT, call, Vec::new());
         assert!(
             refused.settle().await.is_err(),
             "a call was served on a full disk"
@@ -514,6 +505,28 @@ async fn on_a_full_disk(folder: &Path, quota: Option<u64>) {
         stranger.settle().await.is_err(),
         "a new session was served on a full disk"
     );
+}
+
+/// What a full disk does to calls: by quota, and on a real one where this user may mount it.
+async fn on_a_full_disk(folder: &Path, quota: Option<u64>) {
+    let options = Options { quota, ..options() };
+    let (recorder, spool) = Recorder::open(folder, options).unwrap();
+    let session = recorder.begin_session(session());
+    let mut open = recorder.open_call(&session, STRICT, call, Vec::new());
+    let open_id = open.id().clone();
+    open.note(forwarded(&open_id), Vec::new());
+    open.settle().await.unwrap();
+
+    let filler = fill(&recorder, &session).await;
+
+    // Strict: an answer is not released, and no new call is sent.
+    open.note(answered(&open_id), body(b"pong"));
+    let error = open.settle().await.unwrap_err();
+    assert!(
+        matches!(error, RecordError::NoSpace(_) | RecordError::Quota(_)),
+        "{error}"
+    );
+    serves_nothing(&recorder, &session).await;
     let mut health = recorder.health();
     health
         .wait_for(|health| health.trouble.is_some())
@@ -641,21 +654,24 @@ async fn beyond_the_queue_s_limit_events_are_refused_and_counted_but_terminal_on
     let mut record = recorder.open_call(&session, STRICT, call, Vec::new());
     let id = record.id().clone();
     record.settle().await.unwrap();
-    let large = vec![(PayloadKind::Response, Bytes::from(vec![b'x'; 20_000]))];
-    record.note(answered(&id), large);
+    for _ in 0..2000 {
+        let large = vec![(PayloadKind::Response, Bytes::from(vec![b'x'; 20_000]))];
+        record.note(answered(&id), large);
+    }
     assert!(matches!(
         record.settle().await,
         Err(RecordError::QueueFull(_))
     ));
     record.end(Ended::new(Outcome::Withheld)).await.unwrap();
     spool.close().await.unwrap();
-    let gap = events(folder.path())
-        .into_iter()
-        .find_map(|record| match record.event {
-            Event::Gap(gap) => Some(gap),
-            _ => None,
-        });
-    assert!(gap.is_some_and(|gap| gap.lost == 1 && gap.cause == GapCause::QueueFull));
+    let gap = events(folder.path()).into_iter().find_map(|record| {
+        if let Event::Gap(gap) = record.event {
+            Some(gap)
+        } else {
+            None
+        }
+    });
+    assert!(gap.is_some_and(|gap| gap.lost > 0 && gap.cause == GapCause::QueueFull));
 }
 
 #[tokio::test]
@@ -698,6 +714,31 @@ async fn many_calls_over_many_segments_stay_one_recording() {
     );
     let anchored = fs::read_to_string(anchor).unwrap();
     assert_eq!(anchored.lines().last().unwrap().parse(), Ok(head));
+}
+
+#[tokio::test]
+async fn a_lost_or_foreign_signing_key_stops_the_start_and_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_recorder, spool) = Recorder::open(folder.path(), options()).unwrap();
+    spool.close().await.unwrap();
+    let key = folder.path().join(layout::SIGNING_KEY);
+    let good = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    assert!(matches!(
+        Recorder::open(folder.path(), options()),
+        Err(RecordError::BadKey(_))
+    ));
+    assert!(!key.exists());
+    for bad in ["rubbish".to_owned(), "07".repeat(32)] {
+        fs::write(&key, bad).unwrap();
+        assert!(matches!(
+            Recorder::open(folder.path(), options()),
+            Err(RecordError::BadKey(_))
+        ));
+    }
+    fs::write(&key, good).unwrap();
+    let (_recorder, spool) = Recorder::open(folder.path(), options()).unwrap();
+    spool.close().await.unwrap();
 }
 
 #[tokio::test]

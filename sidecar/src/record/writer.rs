@@ -16,25 +16,16 @@ use sallyport_policy::record::event::{
     CallEnded, Event, Gap, GapCause, Outcome, PayloadKind, SessionBegan,
 };
 use sallyport_policy::record::layout;
-use sallyport_policy::record::segment::{ComposeError, Composer, Prepared};
+use sallyport_policy::record::segment::{Composer, Prepared};
 use sallyport_policy::record::{EventRef, Head, PayloadRef};
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::oneshot;
 
 use super::disk::{Growing, Quota, failed, sync_folder};
 use super::durable::Stored;
+use super::room::{self, cause_of, compose_error};
 use super::{Options, RecordError};
 
-/// Room kept for the terminal event of each open call, with a gap before it.
-const CALL_ROOM: u64 = 2048;
-/// Room kept for the last event of each open session, with a gap before it.
-const SESSION_ROOM: u64 = 1280;
-/// Room kept for each chain that the next checkpoint names.
-const HEAD_ROOM: u64 = 256;
-/// Room kept for the writer's own goodbye and its checkpoint.
-const BASE_ROOM: u64 = 8192;
-/// Most that a gap's line takes.
-const GAP_ROOM: u64 = 512;
 /// How many bytes of payloads a segment may have for each byte of events.
 const PAYLOAD_FACTOR: u64 = 8;
 
@@ -91,7 +82,7 @@ impl Writer {
         header: Vec<u8>,
     ) -> Result<Self, RecordError> {
         let mut quota = Quota::new(folder, options.quota);
-        let room = header.len() as u64 + BASE_ROOM + reserved(&composer);
+        let room = header.len() as u64 + room::kept(&composer);
         let (events, payloads) = new_files(folder, composer.segment(), room, &mut quota)?;
         let anchor = options.anchor.as_deref().map(open_anchor).transpose()?;
         let now = Instant::now();
@@ -278,7 +269,7 @@ impl Writer {
             .composer
             .prepare(&item.session, item.at, item.event.clone(), refs.to_vec())
             .map_err(compose_error)?;
-        self.find_room(&following, GAP_ROOM, size)?;
+        self.find_room(&following, room::GAP, size)?;
         let event = Event::Gap(Gap {
             lost: gap.count,
             cause: gap.cause,
@@ -318,20 +309,7 @@ impl Writer {
         payloads: u64,
     ) -> Result<(), RecordError> {
         let event = &prepared.record().event;
-        let reserved = BASE_ROOM + reserved(&self.composer) + HEAD_ROOM;
-        let keep = if matches!(event, Event::CallRequested(_)) {
-            reserved + CALL_ROOM
-        } else if matches!(event, Event::SessionBegan(_)) {
-            reserved + SESSION_ROOM
-        } else if matches!(event, Event::CallEnded(_)) {
-            reserved.saturating_sub(CALL_ROOM)
-        } else if matches!(event, Event::SessionEnded(_)) {
-            reserved.saturating_sub(SESSION_ROOM)
-        } else if matches!(event, Event::WriterEnded(_)) {
-            reserved.saturating_sub(BASE_ROOM)
-        } else {
-            reserved
-        };
+        let keep = room::kept_after(event, &self.composer);
         self.event_room(prepared.line_bytes() + extra, keep)?;
         let total = self.payloads.written() + self.payload_bytes + payloads;
         self.payloads.room(total, &mut self.quota)
@@ -393,11 +371,7 @@ impl Writer {
             .composer
             .prepare_checkpoint(at)
             .map_err(compose_error)?;
-        let keep = if last {
-            0
-        } else {
-            BASE_ROOM + reserved(&self.composer)
-        };
+        let keep = if last { 0 } else { room::kept(&self.composer) };
         let line = json.len() + sallyport_policy::record::line::OVERHEAD;
         self.event_room(line as u64, keep)?;
         let head = self
@@ -442,8 +416,7 @@ impl Writer {
         let header = self.composer.prepare_segment(at).map_err(compose_error)?;
         let room = header.len() as u64
             + sallyport_policy::record::line::OVERHEAD as u64
-            + BASE_ROOM
-            + reserved(&self.composer);
+            + room::kept(&self.composer);
         let next = self.composer.segment() + 1;
         let (events, payloads) = new_files(&self.folder, next, room, &mut self.quota)?;
         let mut old_events = std::mem::replace(&mut self.events, events);
@@ -479,12 +452,6 @@ pub(super) fn tell<T>(reply: Option<oneshot::Sender<T>>, told: T) {
     }
 }
 
-fn reserved(composer: &Composer) -> u64 {
-    let (sessions, calls) = composer.chains().open_counts();
-    let unsigned = composer.chains().unsigned_count();
-    sessions as u64 * SESSION_ROOM + calls as u64 * CALL_ROOM + unsigned as u64 * HEAD_ROOM
-}
-
 fn new_files(
     folder: &Path,
     number: u64,
@@ -517,25 +484,4 @@ fn open_anchor(path: &Path) -> Result<(PathBuf, File), RecordError> {
         .open(path)
         .map_err(failed("open", path))?;
     Ok((path.to_owned(), file))
-}
-
-pub(super) fn compose_error(error: ComposeError) -> RecordError {
-    use sallyport_policy::record::chain::ChainError;
-    match error {
-        ComposeError::Chain(ChainError::NoSession(session)) => RecordError::NoSession(session),
-        ComposeError::TooLarge(size) => RecordError::TooLarge(size),
-        ComposeError::Chain(error) => RecordError::Compose(error.to_string()),
-        ComposeError::Json(error) => RecordError::Compose(error),
-        ComposeError::Checkpoint(error) => RecordError::Compose(error.to_string()),
-    }
-}
-
-fn cause_of(error: &RecordError) -> GapCause {
-    if let RecordError::TooLarge(_) = error {
-        GapCause::TooLarge
-    } else if let RecordError::QueueFull(_) = error {
-        GapCause::QueueFull
-    } else {
-        GapCause::NoSpace
-    }
 }

@@ -109,125 +109,135 @@ fn law_23_each_person_has_one_voice_for_approve_and_deny() {
     }
 }
 
-#[test]
-fn law_23_only_approvers_of_a_rule_are_heard() {
-    let account = |name: &str| policy::Subject {
+fn account(name: &str) -> policy::Subject {
+    policy::Subject {
         service_accounts: vec![ServiceAccountRef {
             namespace: "ops".to_owned(),
             name: name.to_owned(),
         }],
         ..policy::Subject::default()
-    };
-    let of_issuer = |issuer: &str| policy::Subject {
+    }
+}
+
+fn leads_of(issuer: &str) -> policy::Subject {
+    policy::Subject {
         issuer: Some(issuer.to_owned()),
         ..group("stock-leads")
-    };
-    let user = |name: &str| policy::Subject {
+    }
+}
+
+fn user(name: &str) -> policy::Subject {
+    policy::Subject {
         users: vec![name.to_owned()],
         ..policy::Subject::default()
-    };
-    let claims: policy::Subject =
-        serde_json::from_value(serde_json::json!({ "claims": { "level": ["lead"] } })).unwrap();
-    let rows = [
+    }
+}
+
+fn claimed() -> policy::Subject {
+    serde_json::from_value(serde_json::json!({ "claims": { "level": ["lead"] } })).unwrap()
+}
+
+/// Name of the row, approvers, who speaks, in which group, whether it is heard.
+type Row = (
+    &'static str,
+    Vec<policy::Subject>,
+    &'static str,
+    &'static str,
+    bool,
+);
+
+fn people() -> Vec<Row> {
+    let (here, there) = ("https://idp.example.com", "https://other.example.com");
+    let leads = || vec![group("stock-leads")];
+    vec![
+        ("in the group", leads(), "bob", "stock-leads", true),
+        ("in another group", leads(), "bob", "clerks", false),
         (
-            "in the group",
-            vec![group("stock-leads")],
+            "the group in other case",
+            leads(),
             "bob",
-            vec!["stock-leads"],
-            true,
-        ),
-        (
-            "in another group",
-            vec![group("stock-leads")],
-            "bob",
-            vec!["clerks"],
+            "Stock-Leads",
             false,
         ),
-        (
-            "a group's name in other case",
-            vec![group("stock-leads")],
-            "bob",
-            vec!["Stock-Leads"],
-            false,
-        ),
-        ("named", vec![user("bob")], "bob", vec![], true),
-        ("not named", vec![user("bob")], "eve", vec!["bob"], false),
+        ("named", vec![user("bob")], "bob", "", true),
+        ("not named", vec![user("bob")], "eve", "bob", false),
         (
             "in the second item",
             vec![group("a"), group("b")],
             "bob",
-            vec!["b"],
+            "b",
             true,
         ),
         (
             "of the gateway's issuer",
-            vec![of_issuer("https://idp.example.com")],
+            vec![leads_of(here)],
             "bob",
-            vec!["stock-leads"],
+            "stock-leads",
             true,
         ),
         (
             "of another issuer",
-            vec![of_issuer("https://other.example.com")],
+            vec![leads_of(there)],
             "bob",
-            vec!["stock-leads"],
+            "stock-leads",
             false,
         ),
         (
             "claims that nobody vouches for",
-            vec![claims],
+            vec![claimed()],
             "bob",
-            vec!["lead"],
+            "lead",
             false,
         ),
         (
             "an empty item",
             vec![policy::Subject::default()],
             "bob",
-            vec!["stock-leads"],
+            "stock-leads",
             false,
         ),
+    ]
+}
+
+fn accounts() -> Vec<Row> {
+    let bot = "system:serviceaccount:ops:bot";
+    vec![
         (
-            "a service account by its group",
+            "an account by its group",
             vec![group("ops")],
-            "system:serviceaccount:ops:bot",
-            vec!["ops"],
+            bot,
+            "ops",
             false,
         ),
         (
-            "a service account that is named",
+            "an account that is named",
             vec![account("bot")],
-            "system:serviceaccount:ops:bot",
-            vec![],
+            bot,
+            "",
             true,
         ),
-        (
-            "another service account",
-            vec![account("bot")],
-            "system:serviceaccount:ops:bat",
-            vec![],
-            false,
-        ),
+        ("another account", vec![account("bat")], bot, "", false),
         (
             "a person where an account is named",
             vec![account("bot")],
             "bot",
-            vec![],
+            "",
             false,
         ),
-    ];
-    for (name, approvers, username, groups, heard) in rows {
+    ]
+}
+
+#[test]
+fn law_23_only_approvers_of_a_rule_are_heard() {
+    for (name, approvers, username, group, heard) in [people(), accounts()].concat() {
         let terms = terms(vec![rule("price-change", approvers, 1)]);
-        let refused = refusal(
-            terms,
-            says(Verdict::Approve, approver(username, &groups), 1),
-        );
-        match heard {
-            true => assert_eq!(refused, None, "{name}"),
-            false => assert!(
-                matches!(refused, Some(Refusal::NotAnApprover { .. })),
-                "{name}: {refused:?}"
-            ),
+        let voice = says(Verdict::Approve, approver(username, &[group]), 1);
+        let refused = refusal(terms, voice);
+        if heard {
+            assert_eq!(refused, None, "{name}");
+        } else {
+            let stranger = matches!(refused, Some(Refusal::NotAnApprover { .. }));
+            assert!(stranger, "{name}: {refused:?}");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::mask) fn fit_text(
     candidates.push(format!("{preferred:*<stars$}"));
     candidates.push("*".repeat(4.max(least.min(4096)).min(most)));
     candidates.extend(shape_of(original));
-    choose(schemas, candidates.into_iter().map(Value::String)).and_then(|value| match value {
+    choose(schemas, &candidates.into_iter().map(Value::String)).and_then(|value| match value {
         Value::String(text) => Some(text),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             None
@@ -72,11 +72,11 @@ pub(in crate::mask) fn fit_number(schemas: &[Schema<'_>]) -> Option<String> {
             }
         }
     }
-    choose(schemas, candidates.into_iter()).map(|value| value.to_string())
+    choose(schemas, &candidates.into_iter()).map(|value| value.to_string())
 }
 
 pub(in crate::mask) fn fit_bool(schemas: &[Schema<'_>]) -> Option<bool> {
-    choose(schemas, [json!(false), json!(true)].into_iter())?.as_bool()
+    choose(schemas, &[json!(false), json!(true)].into_iter())?.as_bool()
 }
 
 /// Whether the empty array or object fits.
@@ -95,7 +95,7 @@ fn flatten<'s>(schemas: &[Schema<'s>]) -> Vec<Schema<'s>> {
 /// Branches of a union may disagree; the whole document is checked afterwards, so one that some accept will do.
 fn choose(
     schemas: &[Schema<'_>],
-    candidates: impl Iterator<Item = Value> + Clone,
+    candidates: &(impl Iterator<Item = Value> + Clone),
 ) -> Option<Value> {
     let all = |value: &Value| schemas.iter().all(|schema| schema.accepts(value));
     let some = |value: &Value| schemas.iter().any(|schema| schema.accepts(value));

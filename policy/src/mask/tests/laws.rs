@@ -450,6 +450,7 @@ fn base64_of_texts_is_seen_through_and_pictures_are_left() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_surface_of_every_message_is_looked_at() {
     let here = format!("at {AWS}");
     let table = [

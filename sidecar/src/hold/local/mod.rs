@@ -3,11 +3,13 @@
 //! [`store`] writes files, [`keeper`] is the thread that owns them, [`socket`] lets people in. This file is the
 //! handle: it sends jobs to the keeper and waits for their answers.
 
+mod address;
 mod keeper;
 mod socket;
 mod store;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,12 +24,13 @@ use sallyport_policy::approval::{Claim, Outcome, Terms};
 use sallyport_policy::name::{CallId, Digest, Issuer, RequestId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(super) use self::address::with_short_path;
 use self::keeper::{Keeper, Memory, Outlets};
-pub(super) use self::socket::with_short_path;
-pub use self::socket::{Listening, SocketError, SocketOptions, WindowBook, WindowTerms};
+pub use self::socket::{Listening, SocketError, SocketOptions};
 pub use self::store::Probe;
 use self::store::Store;
-use super::desk::{Ask, AskError, ConsumeError, Consumption, Grant, Revoked, StoreError, Ticket};
+pub use self::window::{WindowBook, WindowTerms};
+use super::desk::{Ask, AskError, ConsumeError, Consumed, Grant, Revoked, StoreError, Ticket};
 use super::notify::Announcement;
 use super::port::{ApprovalPort, UseRef};
 use crate::clock::Clock;
@@ -203,8 +206,12 @@ impl ApprovalPort for LocalDesk {
         request: RequestId,
         claim: Claim,
         call: CallId,
-    ) -> BoxFuture<'static, Result<Consumption, ConsumeError>> {
-        let used = self.run(move |keeper| keeper.consume(&request, &claim, &call));
+    ) -> BoxFuture<'static, Result<Consumed, ConsumeError>> {
+        let port = Arc::new(self.clone());
+        let used = self.run(move |keeper| {
+            let used = keeper.consume(&request, &claim, &call)?;
+            Ok(Consumed::new(used, port))
+        });
         async move { used.await? }.boxed()
     }
 
@@ -213,8 +220,12 @@ impl ApprovalPort for LocalDesk {
         state: Digest,
         claim: Claim,
         call: CallId,
-    ) -> BoxFuture<'static, Result<Consumption, ConsumeError>> {
-        let taken = self.run(move |keeper| keeper.take_up(&state, &claim, &call));
+    ) -> BoxFuture<'static, Result<Consumed, ConsumeError>> {
+        let port = Arc::new(self.clone());
+        let taken = self.run(move |keeper| {
+            let taken = keeper.take_up(&state, &claim, &call)?;
+            Ok(Consumed::new(taken, port))
+        });
         async move { taken.await? }.boxed()
     }
 

@@ -4,20 +4,16 @@
 //! reviewer gives is written down as asserted. With an approver group the socket belongs to that group, and the
 //! account that runs the guard, which is the agent's account as a rule, cannot approve through it.
 
-use std::fmt::Debug;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sallyport_policy::approval::{Names, Requester, Scope, Terms, Verdict, Window};
-use sallyport_policy::bundle::ApprovalSettings;
-use sallyport_policy::decide::HoldRule;
-use sallyport_policy::name::{Digest, GatewayName, RequestId, Revision};
-use sallyport_policy::principal::CallerKey;
+use sallyport_policy::approval::Verdict;
+use sallyport_policy::approval::object::RequestObject;
+use sallyport_policy::name::RequestId;
+use sallyport_policy::source::access::Phase;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -26,7 +22,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::LocalDesk;
+use super::address::bind;
 use super::keeper::{Keeper, Peer, WordError};
+use super::window::{WindowBook, window_terms};
 use crate::hold::desk::{AskError, StoreError};
 use crate::hold::protocol::{
     AskedWindow, Fault, FaultCode, LINE_LIMIT, Question, Reply, SOCKET, Seen, Word,
@@ -38,27 +36,6 @@ const CONNECTIONS: usize = 64;
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a reader may take for one answer.
 const SLOWNESS: Duration = Duration::from_secs(10);
-/// Longest path that fits into a socket's address, with room to spare.
-const ADDRESS_LIMIT: usize = 100;
-
-/// What rules a window asked for ahead would have to satisfy; the guard knows, from the policy in force.
-pub trait WindowBook: Debug + Send + Sync {
-    /// Err: why there is no such window, in words for whoever asked.
-    fn terms(&self, asked: &AskedWindow) -> Result<WindowTerms, String>;
-}
-
-/// What the guard adds to a window that somebody asked for.
-#[derive(Clone, Debug)]
-pub struct WindowTerms {
-    pub gateway: GatewayName,
-    /// The asker as calls will show it.
-    pub key: CallerKey,
-    /// Every rule that can hold a call of the tool.
-    pub rules: Vec<Arc<HoldRule>>,
-    pub pin: Option<Digest>,
-    pub revision: Revision,
-    pub settings: ApprovalSettings,
-}
 
 /// How the socket is served.
 #[derive(Clone, Debug, Default)]
@@ -110,52 +87,6 @@ impl LocalDesk {
         let task = tokio::spawn(accept(listener, self.clone(), Arc::new(options)));
         Ok(Listening { task, path })
     }
-}
-
-/// Binds inside a folder that nobody else can enter and moves the socket out once its mode is right, so that
-/// there is no moment at which too many may connect.
-fn bind(state: &Path, path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
-    let nursery = state.join(format!(".approvals-{}", std::process::id()));
-    remove_nursery(&nursery)?;
-    DirBuilder::new().mode(0o700).create(&nursery)?;
-    let newborn = nursery.join("s");
-    let listener = with_short_path(&newborn, |short| UnixListener::bind(short))?;
-    match group {
-        Some(group) => {
-            chown(&newborn, None, Some(group))?;
-            fs::set_permissions(&newborn, Permissions::from_mode(0o660))?;
-            // Approvers must reach the socket; they cannot list the folder.
-            chown(state, None, Some(group))?;
-            fs::set_permissions(state, Permissions::from_mode(0o710))?;
-        }
-        None => fs::set_permissions(&newborn, Permissions::from_mode(0o600))?,
-    }
-    fs::rename(&newborn, path)?;
-    remove_nursery(&nursery)?;
-    Ok(listener)
-}
-
-fn remove_nursery(nursery: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(nursery) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// A socket's address holds some hundred bytes; a longer path is reached through its opened folder.
-pub(in crate::hold) fn with_short_path<T>(
-    path: &Path,
-    connect: impl FnOnce(&Path) -> io::Result<T>,
-) -> io::Result<T> {
-    if path.as_os_str().len() <= ADDRESS_LIMIT {
-        return connect(path);
-    }
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let folder = File::open(folder)?;
-    let short = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    connect(&Path::new(&short).join(name))
 }
 
 async fn accept(listener: UnixListener, desk: LocalDesk, options: Arc<SocketOptions>) {
@@ -289,8 +220,9 @@ impl Connection {
         let limit = known.settings.max_pending;
         let terms = self
             .desk
-            .run(move |keeper| window_terms(asked, known, keeper));
-        let terms = terms.await.map_err(unavailable)??;
+            .run(move |keeper| window_terms(asked, known, keeper.present()));
+        let terms = terms.await.map_err(unavailable)?;
+        let terms = terms.map_err(refused)?;
         let ticket = self.desk.open_window(terms, limit).await?;
         self.seen(ticket.request().clone(), |_| Ok(())).await
     }
@@ -337,61 +269,7 @@ impl Connection {
     }
 }
 
-fn window_terms(
-    asked: AskedWindow,
-    known: WindowTerms,
-    keeper: &mut Keeper,
-) -> Result<Terms, Fault> {
-    let reasoned = asked
-        .reason
-        .as_ref()
-        .is_some_and(|reason| !reason.trim().is_empty());
-    if !reasoned && known.rules.iter().any(|rule| rule.reason_required) {
-        return Err(refused(
-            "this tool's rules ask for a reason; give one with `--reason`",
-        ));
-    }
-    let now = keeper.present();
-    let names = [Some(asked.by.as_str()), Some(known.key.subject.as_str())]
-        .into_iter()
-        .chain([asked.client.as_deref(), known.key.actor.as_deref()]);
-    Ok(Terms {
-        gateway: known.gateway,
-        requester: Requester {
-            names: Names::new(names.flatten()),
-            key: known.key,
-        },
-        email: None,
-        method: "tools/call".to_owned(),
-        target: Some(asked.tool),
-        pin: known.pin,
-        scope: Scope::Tool(Window {
-            any_client: asked.client.is_none(),
-            max_uses: narrowest(asked.max_uses, &known.rules),
-            when: known
-                .rules
-                .iter()
-                .flat_map(|rule| rule.grant.when.clone())
-                .collect(),
-        }),
-        rules: known.rules.iter().map(|rule| (&**rule).into()).collect(),
-        revision: known.revision,
-        reason: asked.reason,
-        preview: None,
-        opened: now,
-        expires: now.after(known.settings.request_ttl),
-        window: asked.duration.get().min(known.settings.max_grant),
-    })
-}
-
-/// The asker's wish, unless a rule that gives windows gives fewer uses.
-fn narrowest(wished: Option<u32>, rules: &[Arc<HoldRule>]) -> Option<u32> {
-    let given = rules.iter().filter_map(|rule| rule.grant.max_uses);
-    given.chain(wished).min()
-}
-
-fn is_pending(object: &sallyport_policy::approval::object::RequestObject) -> bool {
-    use sallyport_policy::source::access::Phase;
+fn is_pending(object: &RequestObject) -> bool {
     let phase = object.status.as_ref().and_then(|status| status.phase);
     phase == Some(Phase::Pending)
 }

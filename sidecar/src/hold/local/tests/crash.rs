@@ -74,8 +74,7 @@ async fn photographed(state: &Path, album: &Path) -> Vec<(Promised, &'static str
     promise(Promised::Finished);
     // One more write, so that there is a copy after the last promise.
     bench.ask("b").await;
-    let copies = std::mem::take(&mut camera.lock().unwrap().copies);
-    copies
+    std::mem::take(&mut camera.lock().unwrap().copies)
 }
 
 #[tokio::test]

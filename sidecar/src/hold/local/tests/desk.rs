@@ -1,6 +1,7 @@
 //! Laws 19 to 23 through the desk.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport_policy::approval::{ConsumeRefusal, Outcome, Verdict};
@@ -10,8 +11,10 @@ use sallyport_policy::source::access::Phase;
 use sallyport_policy::time::UnixMillis;
 
 use super::{Bench, MINUTE, ask, call, rule, window};
+use crate::clock::SystemClock;
 use crate::hold::local::{LocalDesk, LocalOptions};
 use crate::hold::{AskError, ConsumeError, Status, StoreError};
+use futures_util::FutureExt;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_21_of_fifty_racing_repeats_one_runs_and_the_others_hear_that_it_was_used() {
@@ -210,6 +213,27 @@ async fn law_21_a_use_that_is_dropped_is_written_down_as_unknown() {
 }
 
 #[tokio::test]
+async fn law_21_a_caller_who_leaves_while_its_use_is_written_leaves_an_ended_use() {
+    let state = tempfile::tempdir().unwrap();
+    let bench = Bench::over(state.path());
+    let ticket = bench.approved("a").await;
+    let claim = ask("a", rule(1, |_| ())).claim();
+    let (request, name) = (ticket.request().clone(), call("c1"));
+    drop(bench.desk.consume(&request, &claim, &name).now_or_never());
+    let mut status = ticket.clone();
+    let unknown = Status::Used {
+        outcome: Some(Outcome::Unknown),
+    };
+    let ended = async {
+        while status.status() != unknown {
+            status.changed().await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
+    assert!(ended.is_ok(), "it is {:?}", ticket.status());
+}
+
+#[tokio::test]
 async fn law_21_the_continuation_of_a_use_is_accepted_once_and_outlives_a_restart() {
     let state = tempfile::tempdir().unwrap();
     let claim = ask("a", rule(1, |_| ())).claim();
@@ -276,10 +300,7 @@ async fn law_22_revoking_is_heard_by_the_running_call_and_by_everybody() {
     let objects = bench.objects().await;
     let status = objects[0].status.as_ref().unwrap();
     assert_eq!(status.phase, Some(Phase::Revoked));
-    assert_eq!(
-        status.outcome,
-        Some(sallyport_policy::source::access::Outcome::Unknown)
-    );
+    assert_eq!(status.outcome, Some(Outcome::Unknown));
     assert!(
         matches!(bench.ask("a").await.status(), Status::Revoked { .. }),
         "a repeat is refused"
@@ -363,8 +384,9 @@ async fn a_clock_that_is_set_back_brings_nothing_back_to_life() {
 #[tokio::test]
 async fn two_processes_cannot_keep_one_folder() {
     let state = tempfile::tempdir().unwrap();
-    let bench = Bench::over(state.path());
-    let second = LocalDesk::open(LocalOptions::new(state.path(), bench.clock.clone()));
+    let _bench = Bench::over(state.path());
+    let options = LocalOptions::new(state.path(), Arc::new(SystemClock::new()));
+    let second = LocalDesk::open(options);
     assert!(matches!(second, Err(StoreError::InUse(_))));
 }
 
@@ -417,7 +439,7 @@ async fn an_unreadable_file_is_left_out_and_the_others_are_served() {
 async fn what_was_closed_long_ago_is_removed_with_its_reviews() {
     let state = tempfile::tempdir().unwrap();
     let bench = Bench::with(state.path(), UnixMillis(0), |options| {
-        options.keep = 60 * MINUTE
+        options.keep = 60 * MINUTE;
     });
     let old = bench.ask("old").await;
     bench

@@ -36,7 +36,9 @@ fn word(seen: &Seen, verdict: Verdict, by: &str) -> Word {
 fn fault(error: ClientError) -> Fault {
     match error {
         ClientError::Fault(fault) => fault,
-        other => panic!("{other}"),
+        other @ (ClientError::NotServed { .. }
+        | ClientError::HungUp(_)
+        | ClientError::Strange(_)) => panic!("{other}"),
     }
 }
 
