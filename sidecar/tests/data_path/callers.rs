@@ -1,6 +1,7 @@
 //! Who calls: challenges, metadata, step-up, and what the server sees of the caller (laws 10 to 12).
 
 use http::Method;
+use sallyport_sidecar::identity::local::LocalIssuer;
 use serde_json::{Value, json};
 
 use crate::support::{Client, Plan, Server, Token};
@@ -33,7 +34,8 @@ async fn every_request_without_a_good_token_is_challenged_and_leaves_a_trace() {
     let reply = bad.request("ping", json!({})).await;
     assert_eq!(reply.status, 401);
     assert!(reply.header("www-authenticate").contains("error=\"invalid_token\""));
-    assert_eq!(guard.refused("missing_token"), 5, "{}", guard.metrics());
+    assert_eq!(guard.refused("token_missing"), 5);
+    assert_eq!(guard.refused("token_malformed"), 1);
     assert_eq!(server.all().len(), 0);
     assert!(guard.calls().is_empty(), "a stranger has no recording");
 }
@@ -41,9 +43,11 @@ async fn every_request_without_a_good_token_is_challenged_and_leaves_a_trace() {
 #[tokio::test]
 async fn rfc_9728_metadata_is_open_to_anybody_by_path_and_at_the_root() {
     let server = Server::usual().await;
+    let folder = tempfile::tempdir().unwrap();
+    let keys = LocalIssuer::open(folder.path(), None).unwrap().jwks();
     let guard = Plan::over(&server)
         .with("publicUrl", json!("https://inventory.example.com/mcp"))
-        .with("authentication", json!({"issuers": [{"issuer": "https://idp.example.com", "jwks": {"keys": []}}]}))
+        .with("authentication", json!({"issuers": [{"issuer": "https://idp.example.com", "jwks": keys}]}))
         .start()
         .await;
     let stranger = Client::new(guard.address, None);

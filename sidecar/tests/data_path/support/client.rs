@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::soon;
+use super::{PATIENCE, soon};
 
 /// One caller.
 #[derive(Clone)]
@@ -277,11 +278,12 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     stream.write_all(bytes).await.unwrap();
     let mut heard = Vec::new();
     let mut buffer = [0; 4096];
-    let quiet = std::time::Duration::from_millis(500);
+    let mut quiet = PATIENCE;
     while let Ok(Ok(read)) = tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
         if read == 0 {
             break;
         }
+        quiet = Duration::from_secs(1);
         heard.extend_from_slice(&buffer[..read]);
     }
     String::from_utf8_lossy(&heard).into_owned()
