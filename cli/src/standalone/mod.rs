@@ -5,6 +5,7 @@ mod credentials;
 mod log;
 mod policies;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,13 +17,16 @@ use sallyport_policy::mask::MaskKey;
 use sallyport_policy::name::{GatewayName, Issuer};
 use sallyport_policy::source::gateway::Transport;
 use sallyport_policy::source::settings::RecordingMode;
+use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
+use sallyport_sidecar::guard::Windows;
 use sallyport_sidecar::hold::Desk;
 use sallyport_sidecar::hold::local::{Listening, LocalDesk, LocalOptions, SocketOptions};
 use sallyport_sidecar::hold::notify::{self, Hook};
 use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
 use sallyport_sidecar::identity::local::{LOCAL_ISSUER, LocalIssuer};
+use sallyport_sidecar::listen;
 use sallyport_sidecar::ready::Kit;
 use sallyport_sidecar::record::{Options, Recorder, Spool};
 use sallyport_sidecar::run::{Parts, Running, Target, start};
@@ -106,6 +110,7 @@ pub(crate) enum LogFormat {
 struct Guard {
     running: Running,
     spool: Option<Spool>,
+    desk: LocalDesk,
     _approvals: Listening,
 }
 
@@ -142,7 +147,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
     put(&format!(
         "sallyport ready url={url} gateway={gateway} revision={revision}"
     ))?;
-    let watching = policies.watch(&guard.running);
+    let watching = policies.watch(&guard.running, &guard.desk);
     tokio::select! {
         () = watching => {}
         asked = asked_to_stop() => asked?,
@@ -188,11 +193,11 @@ async fn assemble(
         mask_key: MaskKey::new(&*binding.derive("mask")),
         fetcher: Fetcher::new(&trust, FetchLimits::DEFAULT, plain),
         clock: Arc::clone(&clock),
-        hosts: own_hosts(listener.local_addr()?.ip()),
+        hosts: listen::own_hosts(listener.local_addr()?.ip()),
         own_url: Some(url.to_owned()),
     };
     let (recorder, spool) = recorder(state, &in_force.bundle, &clock)?;
-    let (desk, approvals) = approvals(args, state, &clock, &in_force.bundle)?;
+    let desk = approvals(args, state, &clock, &in_force.bundle)?;
     let admin = match args.admin {
         Some(address) => Some(TcpListener::bind(address).await?),
         None => None,
@@ -205,18 +210,29 @@ async fn assemble(
         target: target(args, in_force.bundle.settings().server.transport)?,
         credentials,
         trust,
-        bundle: in_force.bundle,
+        in_force: kit.ready(in_force.bundle, None).map_err(|error| {
+            Failure::input(format!("the policy cannot be put in force: {error}"))
+        })?,
         kit,
+        readiness: Readiness::default(),
         recorder,
-        desk: Some(desk),
+        desk: Some(Desk::new(Arc::new(desk.clone()))),
         binding,
         pins: state.join("pins.json"),
         clock,
     };
     let running = start(parts).map_err(|error| Failure::input(error.to_string()))?;
+    let socket = SocketOptions {
+        approver_group: args.approver_group,
+        windows: Some(Arc::new(Windows::of(Arc::clone(&running.gateway)))),
+    };
+    let approvals = desk
+        .listen(socket)
+        .map_err(|error| Failure::outside(error.to_string()))?;
     Ok(Guard {
         running,
         spool,
+        desk,
         _approvals: approvals,
     })
 }
@@ -279,29 +295,26 @@ fn approvals(
     state: &Path,
     clock: &Arc<dyn Clock>,
     bundle: &Bundle,
-) -> Result<(Desk, Listening), Failure> {
+) -> Result<LocalDesk, Failure> {
     let mut options = LocalOptions::new(state, Arc::clone(clock));
-    let first = bundle.settings().authentication.issuers.first();
-    options.issuers = first
-        .map(|issuer| Issuer::new(issuer.issuer.clone()))
-        .into_iter()
-        .collect();
-    options.issuers.insert(Issuer::new(LOCAL_ISSUER));
+    options.issuers = reviewers_issuers(bundle);
     if let Some(text) = &args.notify {
         let hook: Hook = text
             .parse()
             .map_err(|error: notify::HookError| Failure::usage(error.to_string()))?;
         options.announce = Some(notify::start(hook));
     }
-    let local = LocalDesk::open(options).map_err(|error| Failure::outside(error.to_string()))?;
-    let socket = SocketOptions {
-        approver_group: args.approver_group,
-        windows: None,
-    };
-    let listening = local
-        .listen(socket)
-        .map_err(|error| Failure::outside(error.to_string()))?;
-    Ok((Desk::new(Arc::new(local)), listening))
+    LocalDesk::open(options).map_err(|error| Failure::outside(error.to_string()))
+}
+
+/// Whose names reviewers bear: the standalone issuer's, and the gateway's first one's, for which it stands in (law 10).
+fn reviewers_issuers(bundle: &Bundle) -> BTreeSet<Issuer> {
+    let first = bundle.settings().authentication.issuers.first();
+    let first = first.map(|issuer| Issuer::new(issuer.issuer.clone()));
+    first
+        .into_iter()
+        .chain([Issuer::new(LOCAL_ISSUER)])
+        .collect()
 }
 
 fn tls(args: &UpArgs) -> Result<Option<Arc<ListenerTls>>, Failure> {
@@ -333,22 +346,6 @@ fn trust(args: &UpArgs, settings: &sallyport_policy::bundle::Settings) -> Result
         }
         other => other.map_err(wrong),
     }
-}
-
-fn own_hosts(ip: IpAddr) -> Vec<String> {
-    let mut hosts = vec![
-        "localhost".to_owned(),
-        "127.0.0.1".to_owned(),
-        "[::1]".to_owned(),
-    ];
-    let own = match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    if !ip.is_unspecified() && !hosts.contains(&own) {
-        hosts.push(own);
-    }
-    hosts
 }
 
 /// What a person should know before the first call.
