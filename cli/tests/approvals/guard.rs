@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -53,7 +54,7 @@ pub fn with_rules(approvals: &str, rules: &str) -> String {
 kind: McpGateway
 metadata: {{ name: shop }}
 spec:
-  server: {{ transport: Stdio }}
+  server: {{}}
   approvals: {approvals}
 ---
 apiVersion: sallyport.dev/v1alpha1
@@ -297,12 +298,25 @@ pub fn sallyport() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_sallyport"))
 }
 
-/// Cargo builds examples beside the binary when it builds tests.
-fn server() -> PathBuf {
-    let path = sallyport().with_file_name("examples").join("echo-server");
-    assert!(
-        path.exists(),
-        "build it first: cargo build -p sallyport-cli --examples"
-    );
-    path
+/// Cargo builds examples beside the binary, though not for one test alone.
+fn server() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args([
+                "build",
+                "--quiet",
+                "--example",
+                "echo-server",
+                "--manifest-path",
+            ])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .status();
+        assert!(
+            built.unwrap().success(),
+            "the server of these tests does not build"
+        );
+        sallyport().with_file_name("examples").join("echo-server")
+    })
 }
