@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,24 @@ impl std::fmt::Debug for Listening {
             .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
+}
+
+/// Host names by which a listener's own address may be asked for.
+#[must_use]
+pub fn own_hosts(ip: IpAddr) -> Vec<String> {
+    let mut hosts = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "[::1]".to_owned(),
+    ];
+    let own = match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    if !ip.is_unspecified() && !hosts.contains(&own) {
+        hosts.push(own);
+    }
+    hosts
 }
 
 /// Serves until `stop`, then drains. `service` is called once a request with the peer's address.
