@@ -14,7 +14,12 @@ use crate::hold::Ask;
 use crate::inbound::context::Context;
 
 /// What is asked for, as approvers and the desk will know it.
-pub(super) fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeeded) -> Ask {
+pub(super) fn ask(
+    context: &Context,
+    call: &Call<'_>,
+    claim: &Claim,
+    needed: &ApprovalNeeded,
+) -> Ask {
     let preview = preview(context, call, needed);
     Ask {
         digest: claim.digest,
@@ -158,4 +163,3 @@ fn bare(params: Node<'_>) -> Option<Document> {
     }
     Document::parse(splice.apply(&whole), Limits::REQUEST).ok()
 }
-

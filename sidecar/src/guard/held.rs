@@ -43,6 +43,13 @@ pub(super) struct Held {
     pub(super) slot: Slot,
 }
 
+/// Who keeps approvals, and what this call claims of them.
+#[derive(Debug)]
+struct Plea {
+    desk: Desk,
+    claim: Claim,
+}
+
 /// What the waiting came to.
 enum Waited {
     /// Approved, and taken: it may be judged again and run.
@@ -82,16 +89,17 @@ pub(super) async fn hold(
         Ok(claim) => claim,
         Err(reason) => return denied(context, call, held.trail, &Denial::new(reason)).await,
     };
+    let plea = Plea { desk, claim };
     let streams = context.may_wait && context.accepts_events && call.progress_token.is_some();
     if streams {
-        return hold_streaming(context, document, call, tool, held, desk, claim).await;
+        return hold_streaming(context, document, call, tool, held, plea).await;
     }
     let Held {
         needed,
         mut trail,
         slot,
     } = held;
-    let waited = wait(context, call, &desk, &claim, &needed, &mut trail, None).await;
+    let waited = wait(context, call, &plea, &needed, &mut trail, None).await;
     resolve(
         context,
         document,
@@ -115,8 +123,7 @@ async fn hold_streaming(
     call: &Call<'_>,
     tool: Option<&Arc<ToolEntry>>,
     held: Held,
-    desk: Desk,
-    claim: Claim,
+    plea: Plea,
 ) -> Answer {
     let (sender, items) = mpsc::channel(crate::answer::pump::QUEUE);
     let token = call.progress_token.clone();
@@ -136,7 +143,7 @@ async fn hold_streaming(
         } = held;
         let mut progress = token.map(Waiting::new);
         let stream = progress.as_mut().map(|progress| (progress, &sender));
-        let waited = wait(&context, &call, &desk, &claim, &needed, &mut trail, stream).await;
+        let waited = wait(&context, &call, &plea, &needed, &mut trail, stream).await;
         let departure = Departure {
             trail,
             slot,
@@ -302,12 +309,12 @@ async fn detached(
 async fn wait(
     context: &Context,
     call: &Call<'_>,
-    desk: &Desk,
-    claim: &Claim,
+    plea: &Plea,
     needed: &ApprovalNeeded,
     trail: &mut Trail,
     stream: Option<(&mut Waiting, &mpsc::Sender<Item>)>,
 ) -> Waited {
+    let Plea { desk, claim } = plea;
     if let Some(waited) = continued(context, call, desk, claim, trail).await {
         return waited;
     }
