@@ -15,13 +15,14 @@ use sallyport_policy::mcp::message::{Id, Message};
 use sallyport_policy::mcp::method::Direction;
 use sallyport_policy::mcp::progress::Waiting;
 use sallyport_policy::name::{Digest, RequestId};
-use sallyport_policy::record::event::{ApprovalConsumed, ApprovalRequested, Event, Outcome};
+use sallyport_policy::record::event::Outcome;
 use sallyport_policy::sse::{self, Item};
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{ask, claim};
+use super::minutes::{consumed_by, decided, requested};
 use super::send::{STATE_PREFIX, send};
 use super::{Answer, denied, note, operation};
 use crate::answer::catalog::ToolEntry;
@@ -386,6 +387,7 @@ async fn settle(
         why,
         reason,
     };
+    decided(trail, &request, &status);
     match status {
         Status::Pending { expires, .. } => Waited::StillPending { request, expires },
         Status::Approved { .. } => take(context, desk, &request, claim, trail).await,
@@ -569,50 +571,6 @@ fn leg_of(call: &Call<'_>) -> u32 {
                 .ok()
         })
         .unwrap_or(0)
-}
-
-fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: &Ticket) {
-    let expires_at = match ticket.status() {
-        Status::Pending { expires, .. } => expires,
-        Status::Approved { ends } => ends,
-        Status::Denied { until, .. } => until,
-        Status::Expired | Status::Withdrawn | Status::Used { .. } | Status::Revoked { .. } => {
-            UnixMillis(0)
-        }
-    };
-    let event = |call| {
-        Event::ApprovalRequested(ApprovalRequested {
-            call,
-            request: ticket.request().clone(),
-            digest: claim.digest,
-            rules: needed.rules.iter().map(|rule| (*rule.id).clone()).collect(),
-            required: needed
-                .rules
-                .iter()
-                .map(|rule| rule.required)
-                .max()
-                .unwrap_or(1),
-            expires_at,
-            joined: false,
-        })
-    };
-    trail.note(event, Vec::new());
-    tracing::info!(
-        target: "sallyport::approval", request = %ticket.request(),
-        "{:<9} {} waits for approval: sallyport approve {}", "held", trail.line.target, ticket.request()
-    );
-}
-
-fn consumed_by(context: &Context, trail: &mut Trail, consumed: &Consumed) {
-    let event = |call| {
-        Event::ApprovalConsumed(ApprovalConsumed {
-            call,
-            request: consumed.request().clone(),
-            asked_under: consumed.opened_under(),
-            used_under: context.policy.bundle.revision(),
-        })
-    };
-    trail.note(event, Vec::new());
 }
 
 fn unapproved_code(why: Unapproved) -> &'static str {

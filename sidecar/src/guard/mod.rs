@@ -5,6 +5,7 @@
 
 mod asking;
 mod held;
+mod minutes;
 mod payload;
 mod send;
 mod windows;
