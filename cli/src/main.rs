@@ -49,11 +49,13 @@ enum Command {
     /// Ask ahead for a window of time
     Request(approvals::RequestArgs),
     /// Approve an access request
-    Approve(approvals::VoiceArgs),
+    Approve(approvals::ApproveArgs),
     /// Deny an access request
     Deny(approvals::VoiceArgs),
     /// Take back what was granted
     Revoke(approvals::VoiceArgs),
+    /// Take back an access request of one's own
+    Withdraw(approvals::WithdrawArgs),
     /// List recorded sessions
     Sessions(recordings::SessionsArgs),
     /// Show a recorded session as it happened
@@ -96,6 +98,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Approve(args) => approvals::approve(args).await,
         Command::Deny(args) => approvals::deny(args).await,
         Command::Revoke(args) => approvals::revoke(args).await,
+        Command::Withdraw(args) => approvals::withdraw(args).await,
         Command::Sessions(args) => recordings::sessions(args),
         Command::Replay(args) => recordings::replay(args),
         Command::Export(args) => recordings::export(args),

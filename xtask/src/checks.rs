@@ -42,7 +42,7 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     let wanted = |part| only.is_empty() || only.contains(&part);
     if wanted(Part::Fmt) {
         tally.step("cargo fmt --check", || {
-            quiet(cargo().args(["fmt", "--all", "--check"]))
+            quiet(cargo().args(["fmt", "--all", "--", "--check", "--files-with-diff"]))
         });
     }
     if wanted(Part::Directions) {

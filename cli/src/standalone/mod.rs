@@ -5,6 +5,7 @@ mod credentials;
 mod log;
 mod policies;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use sallyport_policy::source::gateway::Transport;
 use sallyport_policy::source::settings::RecordingMode;
 use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
+use sallyport_sidecar::guard::Windows;
 use sallyport_sidecar::hold::Desk;
 use sallyport_sidecar::hold::local::{Listening, LocalDesk, LocalOptions, SocketOptions};
 use sallyport_sidecar::hold::notify::{self, Hook};
@@ -108,6 +110,7 @@ pub(crate) enum LogFormat {
 struct Guard {
     running: Running,
     spool: Option<Spool>,
+    desk: LocalDesk,
     _approvals: Listening,
 }
 
@@ -144,7 +147,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
     put(&format!(
         "sallyport ready url={url} gateway={gateway} revision={revision}"
     ))?;
-    let watching = policies.watch(&guard.running);
+    let watching = policies.watch(&guard.running, &guard.desk);
     tokio::select! {
         () = watching => {}
         asked = asked_to_stop() => asked?,
@@ -194,7 +197,7 @@ async fn assemble(
         own_url: Some(url.to_owned()),
     };
     let (recorder, spool) = recorder(state, &in_force.bundle, &clock)?;
-    let (desk, approvals) = approvals(args, state, &clock, &in_force.bundle)?;
+    let desk = approvals(args, state, &clock, &in_force.bundle)?;
     let admin = match args.admin {
         Some(address) => Some(TcpListener::bind(address).await?),
         None => None,
@@ -213,15 +216,23 @@ async fn assemble(
         kit,
         readiness: Readiness::default(),
         recorder,
-        desk: Some(desk),
+        desk: Some(Desk::new(Arc::new(desk.clone()))),
         binding,
         pins: state.join("pins.json"),
         clock,
     };
     let running = start(parts).map_err(|error| Failure::input(error.to_string()))?;
+    let socket = SocketOptions {
+        approver_group: args.approver_group,
+        windows: Some(Arc::new(Windows::of(Arc::clone(&running.gateway)))),
+    };
+    let approvals = desk
+        .listen(socket)
+        .map_err(|error| Failure::outside(error.to_string()))?;
     Ok(Guard {
         running,
         spool,
+        desk,
         _approvals: approvals,
     })
 }
@@ -284,29 +295,26 @@ fn approvals(
     state: &Path,
     clock: &Arc<dyn Clock>,
     bundle: &Bundle,
-) -> Result<(Desk, Listening), Failure> {
+) -> Result<LocalDesk, Failure> {
     let mut options = LocalOptions::new(state, Arc::clone(clock));
-    let first = bundle.settings().authentication.issuers.first();
-    options.issuers = first
-        .map(|issuer| Issuer::new(issuer.issuer.clone()))
-        .into_iter()
-        .collect();
-    options.issuers.insert(Issuer::new(LOCAL_ISSUER));
+    options.issuers = reviewers_issuers(bundle);
     if let Some(text) = &args.notify {
         let hook: Hook = text
             .parse()
             .map_err(|error: notify::HookError| Failure::usage(error.to_string()))?;
         options.announce = Some(notify::start(hook));
     }
-    let local = LocalDesk::open(options).map_err(|error| Failure::outside(error.to_string()))?;
-    let socket = SocketOptions {
-        approver_group: args.approver_group,
-        windows: None,
-    };
-    let listening = local
-        .listen(socket)
-        .map_err(|error| Failure::outside(error.to_string()))?;
-    Ok((Desk::new(Arc::new(local)), listening))
+    LocalDesk::open(options).map_err(|error| Failure::outside(error.to_string()))
+}
+
+/// Whose names reviewers bear: the standalone issuer's, and the gateway's first one's, for which it stands in (law 10).
+fn reviewers_issuers(bundle: &Bundle) -> BTreeSet<Issuer> {
+    let first = bundle.settings().authentication.issuers.first();
+    let first = first.map(|issuer| Issuer::new(issuer.issuer.clone()));
+    first
+        .into_iter()
+        .chain([Issuer::new(LOCAL_ISSUER)])
+        .collect()
 }
 
 fn tls(args: &UpArgs) -> Result<Option<Arc<ListenerTls>>, Failure> {

@@ -9,6 +9,7 @@ use sallyport_policy::bundle::Bundle;
 use sallyport_policy::compile::{self, Mistake};
 use sallyport_policy::name::{GatewayName, Issuer};
 use sallyport_policy::source::Secrets;
+use sallyport_sidecar::hold::local::LocalDesk;
 use sallyport_sidecar::identity::local::LOCAL_ISSUER;
 use sallyport_sidecar::run::Running;
 use tokio::sync::Notify;
@@ -105,7 +106,7 @@ impl Policies {
     }
 
     /// Puts changed files in force for as long as the guard runs; never returns.
-    pub(super) async fn watch(&self, running: &Running) {
+    pub(super) async fn watch(&self, running: &Running, desk: &LocalDesk) {
         let changed = std::sync::Arc::new(Notify::new());
         let _watcher = watcher(&self.files, &changed);
         loop {
@@ -119,7 +120,7 @@ impl Policies {
             match self.load() {
                 Ok(next)
                     if next.bundle.revision() == running.gateway.policy().bundle.revision() => {}
-                Ok(next) => adopt(running, next),
+                Ok(next) => adopt(running, desk, next).await,
                 Err(mistakes) => tracing::error!(
                     "the changed policy is not put in force; the last good one stays:\n{mistakes}"
                 ),
@@ -128,13 +129,19 @@ impl Policies {
     }
 }
 
-fn adopt(running: &Running, next: InForce) {
+async fn adopt(running: &Running, desk: &LocalDesk, next: InForce) {
     let revision = next.bundle.revision();
+    let issuers = super::reviewers_issuers(&next.bundle);
     for warning in &next.warnings {
         tracing::warn!("{warning}");
     }
     match running.replace(next.bundle) {
-        Ok(()) => tracing::info!(%revision, "policy in force: {revision}"),
+        Ok(()) => {
+            tracing::info!(%revision, "policy in force: {revision}");
+            if let Err(error) = desk.set_issuers(issuers).await {
+                tracing::error!(%error, "reviews are still judged by the issuers of the policy before");
+            }
+        }
         Err(error) => tracing::error!(
             "the changed policy is not put in force; the last good one stays: {error}"
         ),

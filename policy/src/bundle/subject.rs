@@ -68,14 +68,19 @@ impl ActiveSubject {
     }
 
     pub(crate) fn fits(&self, principal: &Principal, issuers: &IssuerContext) -> bool {
-        self.issuer_fits(principal, issuers)
-            && self.user_fits(principal)
-            && (self.groups.is_empty() || !self.groups.is_disjoint(&principal.groups))
-            && self.account_fits(principal)
+        self.may_fit(principal, issuers)
             && self
                 .claims
                 .iter()
                 .all(|(path, wanted)| has_claim(principal, path, wanted))
+    }
+
+    /// Whether it fits whatever the claims are.
+    pub(crate) fn may_fit(&self, principal: &Principal, issuers: &IssuerContext) -> bool {
+        self.issuer_fits(principal, issuers)
+            && self.user_fits(principal)
+            && (self.groups.is_empty() || !self.groups.is_disjoint(&principal.groups))
+            && self.account_fits(principal)
     }
 
     /// A ServiceAccount is known by namespace and name alone: only the identity room sets it, from a token of

@@ -76,6 +76,12 @@ impl Predicate {
         matches!(self.operand, Operand::Argument(_))
     }
 
+    /// Whether it looks only at the tool's definition.
+    #[must_use]
+    pub fn is_about_the_tool(&self) -> bool {
+        matches!(self.operand, Operand::Hint(_))
+    }
+
     /// Names of members in its path, for the twin check of law 4.
     pub fn member_names(&self) -> impl Iterator<Item = &str> {
         let path = match &self.operand {

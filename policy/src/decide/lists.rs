@@ -23,7 +23,7 @@ impl Bundle {
         let denied = applying.any(|(rule, object)| {
             !object.observed
                 && object.excludes(facts, &self.issuers).is_none()
-                && surely_denies(rule, facts)
+                && surely_denies(rule.effect, rule.prospect(facts))
         });
         if denied {
             return false;
@@ -68,8 +68,9 @@ impl Bundle {
     }
 }
 
-fn surely_denies(rule: &ActiveRule, facts: &Facts<'_>) -> bool {
-    match (rule.effect, rule.prospect(facts)) {
+/// Whether no arguments could get past a rule that applies.
+pub(super) fn surely_denies(effect: Effect, prospect: Prospect) -> bool {
+    match (effect, prospect) {
         (Effect::Deny, Prospect::Surely | Prospect::CannotBeEvaluated)
         | (Effect::RequireApproval, Prospect::CannotBeEvaluated) => true,
         (Effect::Deny, Prospect::Maybe | Prospect::Never)
@@ -79,10 +80,14 @@ fn surely_denies(rule: &ActiveRule, facts: &Facts<'_>) -> bool {
 }
 
 fn may_permit(rule: &ActiveRule, object: &ActiveObject, facts: &Facts<'_>) -> bool {
-    let permits = match rule.effect {
+    permits(rule, object) && matches!(rule.prospect(facts), Prospect::Surely | Prospect::Maybe)
+}
+
+/// Whether a match would let a call run, at once or with approval (law 6).
+pub(super) fn permits(rule: &ActiveRule, object: &ActiveObject) -> bool {
+    match rule.effect {
         Effect::Allow => true,
         Effect::RequireApproval => object.source != RuleSource::Guardrail,
         Effect::Deny => false,
-    };
-    permits && matches!(rule.prospect(facts), Prospect::Surely | Prospect::Maybe)
+    }
 }

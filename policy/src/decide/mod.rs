@@ -3,6 +3,7 @@
 //! Precedence stands in one place (`precedence.rs`): deny beats hold beats allow, and nothing matched is deny.
 //! Evaluation is total and has no side effect but charging budgets. This module is the only maker of [`Permit`].
 
+mod ahead;
 mod budget;
 mod engine;
 mod explanation;
@@ -16,6 +17,7 @@ mod tests;
 mod twins;
 mod verdict;
 
+pub use ahead::{Asker, NoWindow};
 pub(crate) use budget::ActiveBudget;
 pub use budget::{Budgets, Slot};
 pub use explanation::{Explanation, Looked, Outcome, Shadow, Why};

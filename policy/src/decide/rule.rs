@@ -51,7 +51,7 @@ impl ActiveObject {
     }
 
     /// What the token calls the client and, where it names one, the actor: both must be listed (law 10).
-    fn admits_client(&self, principal: &Principal) -> bool {
+    pub(super) fn admits_client(&self, principal: &Principal) -> bool {
         let listed = |name: &str| self.clients.iter().any(|glob| glob.matches(name));
         let client = principal
             .client
@@ -151,6 +151,15 @@ impl ActiveRule {
     /// Judges all conditions but those on arguments, which the caller has not chosen yet. Scopes may still be
     /// stepped up to, so they hide nothing.
     pub(super) fn prospect(&self, facts: &Facts<'_>) -> Prospect {
+        self.prospect_where(facts, |part| !part.is_about_arguments())
+    }
+
+    /// The same before there is any call: only what the tool's definition says is known.
+    pub(super) fn prospect_ahead(&self, facts: &Facts<'_>) -> Prospect {
+        self.prospect_where(facts, Predicate::is_about_the_tool)
+    }
+
+    fn prospect_where(&self, facts: &Facts<'_>, known: impl Fn(&Predicate) -> bool) -> Prospect {
         if self.broken {
             return match self.judge_broken() {
                 Judged::Matched => Prospect::Surely,
@@ -158,11 +167,11 @@ impl ActiveRule {
                 Judged::Not(_) | Judged::LacksScopes(_) => Prospect::Never,
             };
         }
-        let open = self.when.iter().any(Predicate::is_about_arguments);
+        let open = self.when.iter().any(|part| !known(part));
         let known = self
             .when
             .iter()
-            .filter(|part| !part.is_about_arguments())
+            .filter(|part| known(part))
             .map(|part| part.judge(None, facts, self.reading()))
             .fold(Truth::True, Truth::and);
         match (known, open) {

@@ -202,7 +202,13 @@ impl Masker {
     /// What an approver may see of a value, by the platform's detectors alone (law 23).
     #[must_use]
     pub fn preview(&self, node: Node<'_>) -> Preview {
-        preview::preview(&self.shown, &self.key, node)
+        preview::preview(&self.shown, &self.key, preview::Values::Shown, node)
+    }
+
+    /// The same without any value: names, kinds and lengths, for rules with `preview: Metadata`.
+    #[must_use]
+    pub fn outline(&self, node: Node<'_>) -> Preview {
+        preview::preview(&self.shown, &self.key, preview::Values::Outlined, node)
     }
 }
 

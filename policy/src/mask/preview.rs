@@ -10,7 +10,15 @@ use super::engine::Engine;
 use super::mark::preview as mark;
 use super::{MaskKey, MaskReport, Preview};
 
-pub(super) fn preview(engine: &Engine, key: &MaskKey, node: Node<'_>) -> Preview {
+/// What is shown of values that are no secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Values {
+    Shown,
+    /// Their kind and length only; member names are shown.
+    Outlined,
+}
+
+pub(super) fn preview(engine: &Engine, key: &MaskKey, values: Values, node: Node<'_>) -> Preview {
     let mut report = MaskReport::default();
     // The node's own document may be the whole request; the preview is of this value alone.
     let Ok(document) = Document::parse(Bytes::copy_from_slice(node.raw()), Limits::RESPONSE) else {
@@ -22,6 +30,7 @@ pub(super) fn preview(engine: &Engine, key: &MaskKey, node: Node<'_>) -> Preview
     let mut drawing = Drawing {
         engine,
         key,
+        values,
         splice: Splice::new(),
         report: &mut report,
     };
@@ -33,6 +42,7 @@ pub(super) fn preview(engine: &Engine, key: &MaskKey, node: Node<'_>) -> Preview
 struct Drawing<'a> {
     engine: &'a Engine,
     key: &'a MaskKey,
+    values: Values,
     splice: Splice,
     report: &'a mut MaskReport,
 }
@@ -43,16 +53,28 @@ impl Drawing<'_> {
             Kind::Object => {
                 for (key, value) in node.members() {
                     let name = key.as_str().unwrap_or_default();
-                    self.value(key, None);
+                    self.text(key, &name, None);
                     self.value(value, meaning_of(&name));
                 }
             }
             Kind::Array => node
                 .elements()
                 .for_each(|element| self.value(element, beside)),
-            Kind::String => self.text(node, &node.as_str().unwrap_or_default(), beside),
-            Kind::Number => self.text(node, node.number().unwrap_or_default(), beside),
-            Kind::Null | Kind::Bool => {}
+            Kind::String => self.leaf(node, &node.as_str().unwrap_or_default(), "text", beside),
+            Kind::Number => self.leaf(node, node.number().unwrap_or_default(), "number", beside),
+            Kind::Null | Kind::Bool if self.values == Values::Shown => {}
+            Kind::Null => self.splice.replace_with_str(node, "[null]"),
+            Kind::Bool => self.splice.replace_with_str(node, "[boolean]"),
+        }
+    }
+
+    fn leaf(&mut self, node: Node<'_>, text: &str, kind: &str, beside: Option<Beside>) {
+        match self.values {
+            Values::Shown => self.text(node, text, beside),
+            Values::Outlined => {
+                let outline = format!("[{kind}, {} characters]", text.chars().count());
+                self.splice.replace_with_str(node, &outline);
+            }
         }
     }
 

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sallyport_policy::approval::{Binding, Claim, ConsumeRefusal, Requester};
-use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, Slot};
-use sallyport_policy::json::Document;
+use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, Preview, Slot};
+use sallyport_policy::json::{Document, Limits, Node, Splice};
 use sallyport_policy::mcp::answer::{Answer as Told, Asked, Unapproved};
 use sallyport_policy::mcp::call::{Call, Target};
-use sallyport_policy::mcp::message::Message;
+use sallyport_policy::mcp::message::{Id, Message};
 use sallyport_policy::mcp::method::Direction;
 use sallyport_policy::mcp::progress::Waiting;
 use sallyport_policy::name::{Digest, RequestId};
@@ -327,15 +328,39 @@ async fn wait(
         (Some(session), Some(id)) => session.wait(id),
         (None, _) | (_, None) => CancellationToken::new(),
     };
-    context.gateway.metrics.held.inc();
-    let status = patience(context, &mut ticket, &cancel, stream).await;
-    context.gateway.metrics.held.dec();
-    if let (Some(session), Some(id)) = (&context.session, &call.id) {
-        session.waited(id);
-    }
+    let status = {
+        let _waiting = WaitingHere::new(context, call);
+        patience(context, &mut ticket, &cancel, stream).await
+    };
     match status {
         Some(status) => settle(context, desk, claim, trail, &ticket, status).await,
         None => Waited::Left,
+    }
+}
+
+/// A call that is counted as held, and known to its session, for as long as somebody waits for it: a client that
+/// hangs up drops the waiting anywhere.
+struct WaitingHere<'c> {
+    context: &'c Context,
+    id: Option<&'c Id>,
+}
+
+impl<'c> WaitingHere<'c> {
+    fn new(context: &'c Context, call: &'c Call<'_>) -> Self {
+        context.gateway.metrics.held.inc();
+        Self {
+            context,
+            id: call.id.as_ref(),
+        }
+    }
+}
+
+impl Drop for WaitingHere<'_> {
+    fn drop(&mut self) {
+        self.context.gateway.metrics.held.dec();
+        if let (Some(session), Some(id)) = (&self.context.session, self.id) {
+            session.waited(id);
+        }
     }
 }
 
@@ -540,7 +565,7 @@ fn leg_of(call: &Call<'_>) -> u32 {
 }
 
 fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeeded) -> Ask {
-    let preview = arguments(call).map(|node| context.policy.masker.preview(node).json);
+    let preview = preview(context, call, needed);
     Ask {
         digest: claim.digest,
         gateway: claim.gateway.clone(),
@@ -558,6 +583,23 @@ fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeede
     }
 }
 
+/// What approvers will see of the call: as little as the most reserved of its rules says.
+fn preview(context: &Context, call: &Call<'_>, needed: &ApprovalNeeded) -> Option<String> {
+    let reserved = needed
+        .rules
+        .iter()
+        .any(|rule| rule.preview == Preview::Metadata);
+    let masker = &context.policy.masker;
+    let acted_on = ActedOn::by(call);
+    let node = acted_on.node()?;
+    let shown = if reserved {
+        masker.outline(node)
+    } else {
+        masker.preview(node)
+    };
+    Some(shown.json)
+}
+
 fn claim(
     context: &Context,
     call: &Call<'_>,
@@ -570,12 +612,13 @@ fn claim(
     let pin = tool.map(|tool| tool.digest());
     let rules = needed.digests();
     let headers = context.forwarded();
+    let acted_on = ActedOn::by(call);
     let binding = Binding {
         gateway: &gateway,
         caller: &caller,
         method: call.method.name,
         target: target(call),
-        arguments: arguments(call),
+        arguments: acted_on.node(),
         headers: &headers,
         meta: call.meta,
         pin,
@@ -619,17 +662,50 @@ fn target<'c>(call: &'c Call<'_>) -> Option<&'c str> {
 }
 
 /// What the server acts on: the arguments of tools and prompts, the parameters of everything else.
-fn arguments<'d>(call: &Call<'d>) -> Option<sallyport_policy::json::Node<'d>> {
-    match &call.target {
-        Target::Tool { arguments, .. } | Target::Prompt { arguments, .. } => *arguments,
-        Target::Open
-        | Target::List(_)
-        | Target::Listen(_)
-        | Target::Task { .. }
-        | Target::Method { .. }
-        | Target::Relayed
-        | Target::Resource { .. } => call.params,
+enum ActedOn<'d> {
+    Arguments(Option<Node<'d>>),
+    Parameters(Document),
+}
+
+/// Members of `params` that differ between two sendings of one call: `_meta` is bound apart, the others belong to a
+/// call's next leg.
+const CARRIERS: [&str; 3] = ["_meta", "requestState", "inputResponses"];
+
+impl<'d> ActedOn<'d> {
+    fn by(call: &Call<'d>) -> Self {
+        match &call.target {
+            Target::Tool { arguments, .. } | Target::Prompt { arguments, .. } => {
+                Self::Arguments(*arguments)
+            }
+            Target::Open
+            | Target::List(_)
+            | Target::Listen(_)
+            | Target::Task { .. }
+            | Target::Method { .. }
+            | Target::Relayed
+            | Target::Resource { .. } => {
+                let bare = call.params.and_then(bare);
+                bare.map_or(Self::Arguments(call.params), Self::Parameters)
+            }
+        }
     }
+
+    fn node(&self) -> Option<Node<'_>> {
+        match self {
+            Self::Arguments(node) => *node,
+            Self::Parameters(document) => Some(document.root()),
+        }
+    }
+}
+
+/// None where the parameters are no object, which has no such members.
+fn bare(params: Node<'_>) -> Option<Document> {
+    let whole = Document::parse(Bytes::copy_from_slice(params.raw()), Limits::REQUEST).ok()?;
+    let mut splice = Splice::new();
+    for member in CARRIERS {
+        splice.remove_member(whole.root(), member);
+    }
+    Document::parse(splice.apply(&whole), Limits::REQUEST).ok()
 }
 
 fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: &Ticket) {

@@ -62,6 +62,12 @@ pub struct AskedWindow {
     pub by: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// Whose name that is; needed only where the gateway trusts more issuers than the standalone one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The gateway that is meant, to be sure; a guard has only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
     /// The one agent that may use it; any agent where none, and approvers are told so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,

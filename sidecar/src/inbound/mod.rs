@@ -14,8 +14,9 @@ mod stream;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use sallyport_policy::decide::DenyReason;
 
@@ -43,8 +44,16 @@ pub async fn handle(
     let policy = gateway.policy();
     let (parts, body) = request.into_parts();
     let origin = parts.headers.get(http::header::ORIGIN).cloned();
-    let answer = route(gateway, policy, peer, parts, body).await;
-    reply::with_cors(answer, origin)
+    let origin = origin.filter(|_| head::origin(&parts.headers, &policy.names).is_ok());
+    // Where a proxy in front went by a Content-Length beside it, what follows the last chunk is no request of anybody.
+    let last = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
+    let mut answer = reply::with_cors(route(gateway, policy, peer, parts, body).await, origin);
+    if last {
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 async fn route(

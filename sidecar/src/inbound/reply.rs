@@ -178,9 +178,8 @@ pub(super) fn with_cors(
     mut response: Response<ReplyBody>,
     origin: Option<HeaderValue>,
 ) -> Response<ReplyBody> {
-    let refused = response.status() == StatusCode::FORBIDDEN;
     let open = response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
-    if let Some(origin) = origin.filter(|_| !refused && !open) {
+    if let Some(origin) = origin.filter(|_| !open) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(VARY, HeaderValue::from_static("Origin"));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -67,7 +68,8 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 pub(crate) struct Guarded {
     pub(crate) guard: Guard,
-    pub(crate) token: String,
+    /// Every token that was issued, so that they can be looked for in what the guard wrote.
+    tokens: Mutex<Vec<String>>,
     pub(crate) state: PathBuf,
     binary: PathBuf,
     _server: Running,
@@ -112,9 +114,9 @@ impl Bench {
             env: &env,
         })?;
         Ok(Guarded {
-            token: guard.token("ada@example.com", "stock-clerks")?,
             guard,
             state,
+            tokens: Mutex::default(),
             binary: self.sallyport.clone(),
             _server: running,
         })
@@ -147,15 +149,16 @@ impl Bench {
     /// The scenario through the guard, with an approver at work.
     pub(crate) fn through(&self, row: &Row, guarded: &Guarded) -> Result<Value> {
         let guard = &guarded.guard;
+        let token = guarded.caller()?;
         let wire = match row.wire {
-            Wire::Http => json!({ "transport": "http", "url": guard.url, "token": guarded.token }),
+            Wire::Http => json!({ "transport": "http", "url": guard.url, "token": token }),
             Wire::Sse => {
-                json!({ "transport": "sse", "url": guard.sse_url(), "token": guarded.token })
+                json!({ "transport": "sse", "url": guard.sse_url(), "token": token })
             }
             Wire::Connect => json!({
                 "transport": "stdio",
                 "command": [self.sallyport, "connect", guard.url],
-                "env": { "SALLYPORT_TOKEN": guarded.token },
+                "env": { "SALLYPORT_TOKEN": token },
             }),
         };
         let done = AtomicBool::new(false);
@@ -207,6 +210,23 @@ impl Bench {
 }
 
 impl Guarded {
+    /// A caller whom no earlier row was: a denied request keeps refusing the one who made it.
+    fn caller(&self) -> Result<String> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let user = format!("clerk-{}@example.com", tokens.len() + 1);
+        let token = self.guard.token(&user, "stock-clerks")?;
+        tokens.push(token.clone());
+        Ok(token)
+    }
+
+    /// Tokens of all callers so far.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Everything that was recorded proves itself.
     pub(crate) fn verify(&self) -> Result<Count> {
         guard::sallyport(&self.binary, &self.state, &["verify"])?.good("`sallyport verify`")?;
@@ -217,8 +237,9 @@ impl Guarded {
             .get("items")
             .and_then(Value::as_array)
             .map_or(0, Vec::len);
-        if sessions == 0 {
-            anyhow::bail!("no session was recorded");
+        let callers = self.tokens().len();
+        if sessions < callers {
+            anyhow::bail!("{callers} callers, but only {sessions} recorded sessions");
         }
         Ok(Count::one(format!("{sessions} sessions verified")))
     }

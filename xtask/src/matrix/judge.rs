@@ -25,7 +25,7 @@ pub(crate) fn all(steps: &[Step], direct: &Value, seen: &Value) -> Result<()> {
             wrong.push(format!("{}: {error:#}", step.label));
         }
     }
-    if let Err(error) = questions(direct, seen) {
+    if let Err(error) = questions(steps, direct, seen) {
         wrong.push(format!("{error:#}"));
     }
     if wrong.is_empty() {
@@ -51,6 +51,7 @@ fn one(expect: &Expect, direct: &Value, seen: &Value) -> Result<()> {
             hidden,
         } => listed(member, key, hidden, direct, seen),
         Expect::Refused { says } => refused(says, "dev.sallyport~1denied", seen),
+        Expect::NotInRevision => not_asked(seen),
         Expect::UnknownTool => error_says("Unknown tool", seen),
         Expect::Absent => absent(seen),
         Expect::Masked => masked(direct, seen),
@@ -97,6 +98,7 @@ fn listed(member: &str, key: &str, hidden: &Hidden, direct: &Value, seen: &Value
         Hidden::These(gone) => !gone.contains(&name.as_str()),
     });
     let found = entries(seen)?;
+    for_this_caller(seen)?;
     if expected.is_empty() {
         bail!("nothing is left to compare");
     }
@@ -115,6 +117,16 @@ fn listed(member: &str, key: &str, hidden: &Hidden, direct: &Value, seen: &Value
     Ok(())
 }
 
+/// A list that was filtered for one caller is that caller's alone, and not for long (law 28).
+fn for_this_caller(seen: &Value) -> Result<()> {
+    let scope = seen.pointer("/result/cacheScope");
+    let lives = seen.pointer("/result/ttlMs").and_then(Value::as_u64);
+    if scope.is_none_or(|scope| scope == "private") && lives.is_none_or(|ms| ms <= 30_000) {
+        return Ok(());
+    }
+    bail!("a filtered list may be cached by others or for long: {}", short(seen))
+}
+
 fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
     let failed = seen.pointer("/result/isError") == Some(&json!(true));
     let text = seen
@@ -126,6 +138,18 @@ fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
         return Ok(());
     }
     bail!("not a refusal of ours that says `{says}`: {}", short(seen))
+}
+
+/// The server heard that the method is not there, and told so as its tool's failure.
+fn not_asked(seen: &Value) -> Result<()> {
+    let failed = seen.pointer("/result/isError") == Some(&json!(true));
+    if failed && seen.to_string().contains("elicitation/create") {
+        return Ok(());
+    }
+    bail!(
+        "the server asked, in a revision that has no such question: {}",
+        short(seen)
+    )
 }
 
 fn error_says(words: &str, seen: &Value) -> Result<()> {
@@ -168,37 +192,40 @@ fn masked(direct: &Value, seen: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The server asked the same questions, but for those that policy does not let it ask.
-fn questions(direct: &Value, seen: &Value) -> Result<()> {
-    let asked = |report: &Value| -> Vec<Value> {
-        let all = report
-            .get("asked")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let allowed = |question: &Value| question.get("method") != Some(&json!("roots/list"));
-        all.into_iter().filter(allowed).collect()
-    };
-    let roots = json!("roots/list");
-    let questions = seen
-        .get("asked")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    if questions
+/// The server asked the same questions, but for those that it may not ask: roots by policy, the user by revision.
+fn questions(steps: &[Step], direct: &Value, seen: &Value) -> Result<()> {
+    let unasked = steps
         .iter()
-        .any(|question| question.get("method") == Some(&roots))
-    {
-        bail!("questions: the server asked for roots, which no rule allows");
-    }
-    if asked(direct) != asked(seen) {
+        .any(|step| matches!(step.expect, Expect::NotInRevision));
+    let expected: Vec<Value> = asked(direct)
+        .into_iter()
+        .filter(|question| method(question) != "roots/list")
+        .filter(|question| !(unasked && method(question) == "elicitation/create"))
+        .collect();
+    let found = asked(seen);
+    if expected != found {
         bail!(
-            "questions: straight {}, guarded {}",
-            short(&json!(asked(direct))),
-            short(&json!(asked(seen)))
+            "questions: expected {}, found {}",
+            short(&json!(expected)),
+            short(&json!(found))
         );
     }
     Ok(())
+}
+
+fn asked(report: &Value) -> Vec<Value> {
+    report
+        .get("asked")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn method(question: &Value) -> &str {
+    question
+        .get("method")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn short(value: &Value) -> String {

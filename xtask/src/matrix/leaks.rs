@@ -13,7 +13,12 @@ pub(crate) fn none_in(guarded: &Guarded) -> Result<()> {
         .chain([&CREDENTIAL])
         .map(|secret| (secret.name, secret.value()))
         .collect();
-    secrets.push(("the caller's token", guarded.token.clone()));
+    secrets.extend(
+        guarded
+            .tokens()
+            .into_iter()
+            .map(|token| ("a caller's token", token)),
+    );
     let mut files = vec![guarded.log()];
     walk(guarded.folder(), &mut |path| {
         files.push(path.to_path_buf());

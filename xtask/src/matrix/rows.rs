@@ -65,6 +65,17 @@ impl Row {
     }
 }
 
+/// The first revision in which a server may ask the user.
+const ELICITATION_SINCE: &str = "2025-06-18";
+
+impl Row {
+    /// Revisions are dates, so their order is that of their names.
+    pub(crate) fn knows_elicitation(&self) -> bool {
+        self.version
+            .is_none_or(|version| version >= ELICITATION_SINCE)
+    }
+}
+
 /// Every row of the matrix.
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = Vec::new();

@@ -33,6 +33,8 @@ pub(crate) enum Expect {
     Absent,
     /// The server's answer without the secrets in it, and marked as masked.
     Masked,
+    /// The server may not ask this in the revision that was agreed: its tool fails, and the client hears no question.
+    NotInRevision,
     /// Held until somebody approved, then as without the guard.
     Approved,
     /// Held until somebody denied.
@@ -66,7 +68,7 @@ pub(crate) fn steps(row: &Row) -> Vec<Step> {
         return time();
     }
     let mut steps = lists();
-    steps.extend(passed_on());
+    steps.extend(passed_on(row));
     steps.extend(policed());
     steps
 }
@@ -148,7 +150,7 @@ fn lists() -> Vec<Step> {
     ]
 }
 
-fn passed_on() -> Vec<Step> {
+fn passed_on(row: &Row) -> Vec<Step> {
     let long = json!({
         "name": "trigger-long-running-operation",
         "arguments": { "duration": 0.6, "steps": 3 },
@@ -158,6 +160,11 @@ fn passed_on() -> Vec<Step> {
         "ref": { "type": "ref/prompt", "name": "completable-prompt" },
         "argument": { "name": "department", "value": "E" },
     });
+    let elicitation = if row.knows_elicitation() {
+        Expect::Same
+    } else {
+        Expect::NotInRevision
+    };
     vec![
         call(
             "call",
@@ -190,7 +197,7 @@ fn passed_on() -> Vec<Step> {
             "elicitation",
             "trigger-elicitation-request",
             &json!({}),
-            Expect::Same,
+            elicitation,
         ),
         call(
             "sampling",

@@ -1,5 +1,6 @@
 //! Laws of deciding, over policies as people write them.
 
+mod ahead;
 mod bed;
 mod callers;
 mod grants;

@@ -623,6 +623,23 @@ fn law_18_the_mark_stands_in_meta_or_in_an_errors_data() {
 }
 
 #[test]
+fn law_23_an_outline_shows_names_kinds_and_lengths_and_no_value() {
+    let masker = masker();
+    let document =
+        document(r#"{"sku":"chair","price":12.5,"on":[true,null],"AKIAIOSFODNN7EXAMPLE":"x"}"#);
+    let outline = masker.outline(document.root());
+    let shown: Value = serde_json::from_str(&outline.json).unwrap();
+    assert_eq!(shown["sku"], "[text, 5 characters]");
+    assert_eq!(shown["price"], "[number, 4 characters]");
+    assert_eq!(shown["on"], json!(["[boolean]", "[null]"]));
+    assert!(
+        !outline.json.contains("AKIAIOSFODNN7EXAMPLE"),
+        "{}",
+        outline.json
+    );
+}
+
+#[test]
 fn law_23_a_preview_shows_kind_length_and_a_short_hmac_by_the_platforms_detectors_alone() {
     let hiding: Masking = serde_json::from_value(json!({"detectors": ["Personal"],
         "patterns": [{"name": "all", "regex": ".+"}], "fields": [{"tool": "*", "path": "$..*"}]}))

@@ -164,6 +164,8 @@ fn asked(tool: &str) -> AskedWindow {
     AskedWindow {
         by: "ada@example.com".to_owned(),
         groups: Vec::new(),
+        issuer: None,
+        gateway: None,
         client: Some("restocker".to_owned()),
         tool: tool.to_owned(),
         duration: GoDuration::from_secs(1800),
