@@ -247,7 +247,11 @@ impl LinkedServer {
             Dial::Sse(server) => connect(server).await,
         };
         let pipe = pipe.inspect_err(|_| lock(&self.back_off).failed())?;
-        let watched = (Arc::clone(&self.back_off), pipe.gone.clone(), pipe.stop.clone());
+        let watched = (
+            Arc::clone(&self.back_off),
+            pipe.gone.clone(),
+            pipe.stop.clone(),
+        );
         tokio::spawn(watch_life(watched.0, watched.1, watched.2));
         Ok(Link::over(pipe))
     }

@@ -177,7 +177,11 @@ impl Server {
                 });
                 tokio::spawn(async move {
                     let serving = auto::Builder::new(TokioExecutor::new());
-                    drop(serving.serve_connection(TokioIo::new(stream), service).await);
+                    drop(
+                        serving
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
                 });
             }
         });
@@ -248,9 +252,9 @@ async fn one(
             open.1 = true;
             Full::new(bytes).boxed()
         }
-        None => BodyExt::boxed(StreamBody::new(steps(play.body.into(), open).map(|piece| {
-            Ok::<_, Infallible>(Frame::data(piece))
-        }))),
+        None => BodyExt::boxed(StreamBody::new(
+            steps(play.body.into(), open).map(|piece| Ok::<_, Infallible>(Frame::data(piece))),
+        )),
     };
     Ok(response.body(body).unwrap())
 }
@@ -312,7 +316,9 @@ pub(crate) fn mcp(seen: &Seen) -> Play {
             "capabilities": {"tools": {"listChanged": true}, "extensions": {"com.example/unknown": {}}},
         })),
         "tools/list" => listed(json!({"tools": tools()})),
-        "prompts/list" => listed(json!({"prompts": [{"name": "summarise"}, {"name": "secret_prompt"}]})),
+        "prompts/list" => {
+            listed(json!({"prompts": [{"name": "summarise"}, {"name": "secret_prompt"}]}))
+        }
         "resources/list" => listed(json!({"resources": [
             {"uri": "docs://handbook/a", "name": "a"}, {"uri": "docs://vault/b", "name": "b"}]})),
         "resources/read" => listed(json!({"contents": [
