@@ -104,20 +104,10 @@ async fn a_swap_of_the_volume_is_in_force_within_two_seconds() {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_good_is_refused_by_its_name_and_the_last_good_policy_stays() {
-    let pod = Pod::new().await;
-    let good = Policy {
-        tools: &["look"],
-        ..Policy::of(7)
-    };
-    // Every bad one would allow what the good one does not.
-    let bad = Policy {
-        tools: &["write"],
-        ..Policy::of(8)
-    };
-    pod.publish(&good);
-    let sidecar = pod.start();
+/// What an envelope is, its bytes, the manifest's generation, and the word by which it is refused.
+type Bad = (&'static str, Vec<u8>, u64, &'static str);
+
+fn bad_envelopes(pod: &Pod, bad: &Policy) -> Vec<Bad> {
     let signed = pod.operator.sign(&bad);
     let mut edited = signed.clone();
     // Inside the payload, so that it stays readable and only the signature can tell.
@@ -125,7 +115,7 @@ async fn what_is_not_good_is_refused_by_its_name_and_the_last_good_policy_stays(
     edited[middle] = if edited[middle] == b'A' { b'B' } else { b'A' };
     let sign = |policy: Policy| pod.operator.sign(&policy);
     let past = UnixMillis(now().0 - 1000);
-    let rows = [
+    vec![
         ("edited", edited, 8, "signature of the bundle does not fit"),
         (
             "truncated",
@@ -183,8 +173,24 @@ async fn what_is_not_good_is_refused_by_its_name_and_the_last_good_policy_stays(
             "older than 7",
         ),
         ("nothing", Vec::new(), 8, "cannot be read"),
-    ];
-    for (name, envelope, generation, word) in rows {
+    ]
+}
+
+#[tokio::test]
+async fn what_is_not_good_is_refused_by_its_name_and_the_last_good_policy_stays() {
+    let pod = Pod::new().await;
+    let good = Policy {
+        tools: &["look"],
+        ..Policy::of(7)
+    };
+    // Every bad one would allow what the good one does not.
+    let bad = Policy {
+        tools: &["write"],
+        ..Policy::of(8)
+    };
+    pod.publish(&good);
+    let sidecar = pod.start();
+    for (name, envelope, generation, word) in bad_envelopes(&pod, &bad) {
         sidecar.forget_the_log();
         pod.volume.publish(&envelope, generation);
         assert!(sidecar.says(word).await, "{name}: {}", sidecar.log());
@@ -193,6 +199,7 @@ async fn what_is_not_good_is_refused_by_its_name_and_the_last_good_policy_stays(
         pod.publish(&good);
     }
     sidecar.forget_the_log();
+    let signed = pod.operator.sign(&bad);
     let (manifest, [first, second, third, _]) = Manifest::split(&signed, 8).unwrap();
     pod.volume
         .write(&manifest, &[first, second, third, b"edited"]);
