@@ -303,6 +303,13 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
     ) {
         return false;
     }
+    // What refuses everything tells nothing about one tool; hidden, it would look as if the server had lost its tools.
+    if matches!(
+        denial.reason,
+        DenyReason::NoPolicy | DenyReason::PolicyExpired | DenyReason::BelowGuardrail
+    ) {
+        return true;
+    }
     let listed = match &call.target {
         Target::Tool { name, .. } => Listed::Tool { name },
         Target::Prompt { name, .. } => Listed::Prompt { name },
