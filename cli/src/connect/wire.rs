@@ -301,6 +301,7 @@ async fn whole(body: Incoming, limit: usize) -> Result<Bytes, Trouble> {
             }
             BodyError::TooSlow => Trouble::TimedOut,
             BodyError::Broken(what) => Trouble::BrokeOff(what),
+            error @ BodyError::NoRoom => Trouble::BrokeOff(error.to_string()),
         })
 }
 
