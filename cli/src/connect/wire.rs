@@ -297,8 +297,9 @@ async fn whole(body: Incoming, limit: usize) -> Result<Bytes, Trouble> {
         .await
         .map_err(|error| match error {
             BodyError::TooSlow => Trouble::TimedOut,
-            BodyError::Broken(what) => Trouble::BrokeOff(what),
-            error @ BodyError::NoRoom => Trouble::BrokeOff(error.to_string()),
+            BodyError::TooLarge { .. } | BodyError::Broken(_) | BodyError::NoRoom => {
+                Trouble::BrokeOff(error.to_string())
+            }
         })
 }
 
