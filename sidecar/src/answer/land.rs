@@ -471,14 +471,17 @@ impl Flight {
         }
         self.forsake_lane().await;
         let reply = self.lost_reply(error);
-        let (used, outcome) = match error {
-            UpstreamError::Revoked => (approval::Outcome::Unknown, Outcome::Revoked),
-            _ if error.may_have_run() => (approval::Outcome::Unknown, Outcome::UpstreamFailed),
-            _ => (approval::Outcome::Failed, Outcome::UpstreamFailed),
-        };
-        if matches!(error, UpstreamError::Revoked) {
+        let outcome = if matches!(error, UpstreamError::Revoked) {
             self.cancel_upstream().await;
-        }
+            Outcome::Revoked
+        } else {
+            Outcome::UpstreamFailed
+        };
+        let used = if error.may_have_run() {
+            approval::Outcome::Unknown
+        } else {
+            approval::Outcome::Failed
+        };
         self.finish_grant(used).await;
         self.trail
             .end(outcome, Some(code_of(error)), Some(reply.http_status))

@@ -94,7 +94,8 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         return refused(context, message, "header_mismatch", reply).await;
     }
     let trail = open_trail(context, document, &call, tool.as_ref());
-    judge(context, document, &call, tool.as_ref(), trail).await
+    // Held calls make this future large; it is moved once and then stays where it is.
+    Box::pin(judge(context, document, &call, tool.as_ref(), trail)).await
 }
 
 /// The way of a call from here on.

@@ -237,7 +237,7 @@ fn signal(group: Option<Pid>, signal: Signal) {
 fn report(status: Option<ExitStatus>, asked: bool) {
     match status {
         Some(status) if !asked && !status.success() => {
-            tracing::warn!(%status, "the server process ended")
+            tracing::warn!(%status, "the server process ended");
         }
         Some(status) => tracing::debug!(%status, "the server process ended"),
         None => tracing::warn!("the server process could not be waited for"),
