@@ -81,6 +81,7 @@ where
     F: Future<Output = Response<ReplyBody>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
+    let closed = CancellationToken::new();
     let slots = Arc::new(Semaphore::new(listening.connections));
     loop {
         let Some((stream, peer, slot)) = accept(&listener, &slots, &listening.stop).await else {
@@ -93,24 +94,32 @@ where
         let service = service.clone();
         let tls = listening.tls.clone();
         let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            let _slot = slot;
+        let closed = closed.clone();
+        let serving = async move {
             match tls {
                 None => connection(TokioIo::new(stream), peer, service, watcher).await,
                 Some(acceptor) => {
                     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                         Ok(Ok(stream)) => {
-                            connection(TokioIo::new(stream), peer, service, watcher).await
+                            connection(TokioIo::new(stream), peer, service, watcher).await;
                         }
                         Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                         Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
                     }
                 }
             }
+        };
+        tokio::spawn(async move {
+            let _slot = slot;
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = serving => {}
+            }
         });
     }
     drop(listener);
     drain(graceful, listening.drain).await;
+    closed.cancel();
 }
 
 async fn accept(
@@ -154,8 +163,7 @@ async fn connection<I, S, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .pipeline_flush(true);
+        .max_headers(HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())

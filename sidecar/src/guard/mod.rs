@@ -3,7 +3,9 @@
 //! A message comes in judged as JSON and as MCP; what leaves this room is an [`Answer`] for the client. Every request
 //! and every notification of a client gets exactly one terminal record, whichever way it leaves (rule 5, law 30).
 
+mod asking;
 mod held;
+mod minutes;
 mod payload;
 mod send;
 mod windows;

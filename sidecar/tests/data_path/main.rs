@@ -3,20 +3,19 @@
 //! Each test's name says the law of `semantics.md` or the trap that it proves. For every refusal three things are
 //! looked at: what the client is told, that the server never heard of it, and that one record tells the reason.
 
-// mod batches;
-// mod bodies;
+mod batches;
+mod bodies;
 mod callers;
-// mod eras;
+mod eras;
 mod heads;
-// mod limits;
-// mod linked;
-// mod lists;
-// mod marks;
-// mod old_transport;
-// mod policy_changes;
-// mod recordings;
-// mod server_asks;
+mod limits;
+mod linked;
+mod lists;
+mod old_transport;
+mod policy_changes;
+mod recordings;
+mod server_asks;
 mod sessions;
-// mod streams;
+mod streams;
 mod support;
-// mod transports;
+mod transports;

@@ -279,12 +279,16 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut heard = Vec::new();
     let mut buffer = [0; 4096];
     let mut quiet = PATIENCE;
-    while let Ok(Ok(read)) = tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
-        if read == 0 {
-            break;
+    loop {
+        match tokio::time::timeout(quiet, stream.read(&mut buffer)).await {
+            Ok(Ok(0)) | Err(_) => break,
+            Ok(Ok(read)) => heard.extend_from_slice(&buffer[..read]),
+            Ok(Err(error)) => {
+                heard.extend_from_slice(error.to_string().as_bytes());
+                break;
+            }
         }
         quiet = Duration::from_secs(1);
-        heard.extend_from_slice(&buffer[..read]);
     }
     String::from_utf8_lossy(&heard).into_owned()
 }

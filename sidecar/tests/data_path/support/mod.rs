@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) use client::{Client, Reply, Stream, raw};
-pub(crate) use guard::{Call, Guard, Plan, Token};
+pub(crate) use guard::{Guard, Plan, Token, UPSTREAM_SECRET};
 pub(crate) use server::{Play, Seen, Server, Step, answer, event, mcp, result_of};
 
 /// Nothing in these tests may take longer; what does, hangs.

@@ -70,6 +70,8 @@ pub(crate) struct Play {
 pub(crate) enum Step {
     Send(Bytes),
     Wait(Duration),
+    /// Whatever the test sends, until it sends no more.
+    Feed(Arc<tokio::sync::Mutex<tokio::sync::mpsc::UnboundedReceiver<Bytes>>>),
     /// Until the test lets it go on.
     Gate(Arc<tokio::sync::Notify>),
     /// Forever, or until the guard hangs up.
@@ -269,6 +271,13 @@ fn steps(
                 Some(Step::Send(bytes)) => return Some((bytes, (steps, open))),
                 Some(Step::Wait(pause)) => tokio::time::sleep(pause).await,
                 Some(Step::Gate(gate)) => gate.notified().await,
+                Some(Step::Feed(feed)) => {
+                    let fed = feed.lock().await.recv().await;
+                    if let Some(bytes) = fed {
+                        steps.push_front(Step::Feed(feed));
+                        return Some((bytes, (steps, open)));
+                    }
+                }
                 Some(Step::Hang) => std::future::pending().await,
                 None => {
                     open.1 = true;
