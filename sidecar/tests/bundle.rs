@@ -108,71 +108,33 @@ async fn a_swap_of_the_volume_is_in_force_within_two_seconds() {
 type Bad = (&'static str, Vec<u8>, u64, &'static str);
 
 fn bad_envelopes(pod: &Pod, bad: &Policy) -> Vec<Bad> {
-    let signed = pod.operator.sign(&bad);
+    let signed = pod.operator.sign(bad);
     let mut edited = signed.clone();
     // Inside the payload, so that it stays readable and only the signature can tell.
     let middle = edited.len() / 3;
     edited[middle] = if edited[middle] == b'A' { b'B' } else { b'A' };
-    let sign = |policy: Policy| pod.operator.sign(&policy);
-    let past = UnixMillis(now().0 - 1000);
+    let truncated = signed[..signed.len() - 40].to_vec();
+    let sign = |change: &dyn Fn(&mut Policy)| {
+        let mut policy = bad.clone();
+        change(&mut policy);
+        pod.operator.sign(&policy)
+    };
+    let orders = sign(&|policy| policy.name = "orders");
+    let expired = sign(&|policy| policy.not_after = UnixMillis(now().0 - 1000));
+    let older = sign(&|policy| policy.generation = 6);
+    let former = sign(&|policy| (policy.generation, policy.uid) = (6, "u0"));
+    let forged = pod.operator.forge(bad);
     vec![
+        // Neighbours are refused for different reasons: the same one again would not be told again.
         ("edited", edited, 8, "signature of the bundle does not fit"),
-        (
-            "truncated",
-            signed[..signed.len() - 40].to_vec(),
-            8,
-            "cannot be read",
-        ),
-        (
-            "older",
-            sign(Policy {
-                generation: 6,
-                ..bad.clone()
-            }),
-            6,
-            "generation 6, older than 7",
-        ),
-        (
-            "another gateway",
-            sign(Policy {
-                name: "orders",
-                ..bad.clone()
-            }),
-            8,
-            "is for gateway `shop/orders`",
-        ),
-        (
-            "expired",
-            sign(Policy {
-                not_after: past,
-                ..bad.clone()
-            }),
-            8,
-            "has expired",
-        ),
-        (
-            "another root",
-            pod.operator.forge(&bad),
-            8,
-            "not signed by the root key",
-        ),
-        (
-            "a manifest that lies",
-            signed.clone(),
-            9,
-            "manifest says generation 9",
-        ),
-        (
-            "older, of a former gateway",
-            sign(Policy {
-                generation: 6,
-                uid: "u0",
-                ..bad.clone()
-            }),
-            6,
-            "older than 7",
-        ),
-        ("nothing", Vec::new(), 8, "cannot be read"),
+        ("truncated", truncated, 8, "cannot be read"),
+        ("of a former gateway", former, 6, "6, older than 7"),
+        ("empty", Vec::new(), 8, "cannot be read"),
+        ("older", older, 6, "generation 6, older than 7"),
+        ("of another root", forged, 8, "not signed by the root key"),
+        ("of another gateway", orders, 8, "for gateway `shop/orders`"),
+        ("expired", expired, 8, "has expired"),
+        ("with a lie", signed, 9, "manifest says generation 9"),
     ]
 }
 
