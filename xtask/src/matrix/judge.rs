@@ -124,7 +124,10 @@ fn for_this_caller(seen: &Value) -> Result<()> {
     if scope.is_none_or(|scope| scope == "private") && lives.is_none_or(|ms| ms <= 30_000) {
         return Ok(());
     }
-    bail!("a filtered list may be cached by others or for long: {}", short(seen))
+    bail!(
+        "a filtered list may be cached by others or for long: {}",
+        short(seen)
+    )
 }
 
 fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
