@@ -80,10 +80,26 @@ pub enum BodyError {
     TooSlow,
     #[error("the body broke off: {0}")]
     Broken(String),
+    #[error("the process holds too many bodies already")]
+    NoRoom,
 }
 
 /// Reads a body of at most `limit` bytes; `pause` is the longest silence between two pieces.
-pub async fn read_whole<B>(mut body: B, limit: usize, pause: Duration) -> Result<Bytes, BodyError>
+pub async fn read_whole<B>(body: B, limit: usize, pause: Duration) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    read_counted(body, limit, pause, |_| true).await
+}
+
+/// The same, asking before each piece is kept whether there is `room` for so many bytes.
+pub async fn read_counted<B>(
+    mut body: B,
+    limit: usize,
+    pause: Duration,
+    mut room: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -103,8 +119,12 @@ where
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
+        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len();
+        if so_far > limit {
             return Err(BodyError::TooLarge { limit });
+        }
+        if !room(so_far) {
+            return Err(BodyError::NoRoom);
         }
         match &first {
             None => first = Some(data),

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod answer;
 pub mod body;
+pub mod bundle;
 pub mod clock;
 pub mod credential;
 pub mod gateway;
@@ -23,3 +24,4 @@ pub mod run;
 pub mod tls;
 pub mod trail;
 pub mod upstream;
+pub mod watch;

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,24 @@ impl std::fmt::Debug for Listening {
     }
 }
 
+/// Host names by which a listener's own address may be asked for.
+#[must_use]
+pub fn own_hosts(ip: IpAddr) -> Vec<String> {
+    let mut hosts = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "[::1]".to_owned(),
+    ];
+    let own = match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    if !ip.is_unspecified() && !hosts.contains(&own) {
+        hosts.push(own);
+    }
+    hosts
+}
+
 /// Serves until `stop`, then drains. `service` is called once a request with the peer's address.
 pub async fn serve<S, F>(listener: TcpListener, listening: Listening, service: S)
 where
@@ -63,6 +81,7 @@ where
     F: Future<Output = Response<ReplyBody>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
+    let closed = CancellationToken::new();
     let slots = Arc::new(Semaphore::new(listening.connections));
     loop {
         let Some((stream, peer, slot)) = accept(&listener, &slots, &listening.stop).await else {
@@ -75,24 +94,32 @@ where
         let service = service.clone();
         let tls = listening.tls.clone();
         let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            let _slot = slot;
+        let closed = closed.clone();
+        let serving = async move {
             match tls {
                 None => connection(TokioIo::new(stream), peer, service, watcher).await,
                 Some(acceptor) => {
                     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                         Ok(Ok(stream)) => {
-                            connection(TokioIo::new(stream), peer, service, watcher).await
+                            connection(TokioIo::new(stream), peer, service, watcher).await;
                         }
                         Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                         Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
                     }
                 }
             }
+        };
+        tokio::spawn(async move {
+            let _slot = slot;
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = serving => {}
+            }
         });
     }
     drop(listener);
     drain(graceful, listening.drain).await;
+    closed.cancel();
 }
 
 async fn accept(
@@ -136,8 +163,7 @@ async fn connection<I, S, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
-        .max_headers(HEADERS)
-        .pipeline_flush(true);
+        .max_headers(HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())

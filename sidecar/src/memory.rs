@@ -46,6 +46,34 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Takes `bytes` whatever the sum is: for answers of calls that run already, which count and are not refused.
+    pub fn hold(&self, bytes: usize) -> Share {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        self.gauge.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+        Share {
+            memory: self.clone(),
+            bytes,
+        }
+    }
+}
+
+impl Share {
+    /// Makes it at least `bytes`; false, and unchanged, if the sum would exceed `limit`.
+    pub fn grow(&mut self, bytes: usize, limit: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return true;
+        }
+        let Some(mut taken) = self.memory.take(more, limit) else {
+            return false;
+        };
+        // From here on one share gives back both.
+        self.bytes = self.bytes.saturating_add(std::mem::take(&mut taken.bytes));
+        true
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.memory.used.fetch_sub(self.bytes, Ordering::AcqRel);
@@ -66,5 +94,20 @@ mod tests {
         assert!(memory.take(500, 1000).is_none());
         drop(first);
         assert!(memory.take(500, 1000).is_some());
+    }
+
+    #[test]
+    fn a_share_grows_within_the_limit_and_gives_everything_back() {
+        let memory = Memory::new(Gauge::default());
+        let mut share = memory.take(100, 1000).unwrap();
+        assert!(share.grow(900, 1000));
+        assert!(!share.grow(1001, 1000));
+        assert!(share.grow(50, 1000), "it never shrinks");
+        assert!(memory.take(101, 1000).is_none());
+        let held = memory.hold(5000);
+        drop(share);
+        assert!(memory.take(1, 1000).is_none(), "what is held counts");
+        drop(held);
+        assert!(memory.take(1000, 1000).is_some());
     }
 }

@@ -65,8 +65,11 @@ pub struct Parts {
     pub target: Target,
     pub credentials: Vec<Credential>,
     pub trust: Trust,
-    pub bundle: Bundle,
+    /// The first policy, made ready by `kit`.
+    pub in_force: InForce,
     pub kit: Kit,
+    /// Whoever waits for something blocks it before the start, so that no probe sees a moment of false readiness.
+    pub readiness: Readiness,
     pub recorder: Recorder,
     pub desk: Option<Desk>,
     pub binding: BindingKey,
@@ -78,8 +81,6 @@ pub struct Parts {
 /// Why a guard cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the policy cannot be put in force: {0}")]
-    Policy(#[from] NotReady),
     #[error(
         "the file of pins `{path}` cannot be read: {error}; mend it, or remove it to trust the server's tools anew"
     )]
@@ -104,8 +105,8 @@ pub struct Running {
 /// Puts the parts together and begins to serve.
 pub fn start(parts: Parts) -> Result<Running, StartError> {
     let address = parts.listener.local_addr().map_err(StartError::Listener)?;
-    let kit = parts.kit.clone();
-    let ready = kit.ready(parts.bundle, None)?;
+    let kit = parts.kit;
+    let ready = parts.in_force;
     let metrics = Metrics::new();
     let upstream = upstream(&parts.target, &ready, &parts.credentials, &parts.trust);
     let catalog = Catalog::open(parts.pins.clone()).map_err(|error| StartError::Pins {
@@ -132,7 +133,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         stop: CancellationToken::new(),
         in_force: ArcSwap::from_pointee(ready),
     });
-    let readiness = Readiness::default();
+    let readiness = parts.readiness;
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
     serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
     if let Some(listener) = parts.admin {
@@ -154,16 +155,31 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
 impl Running {
     /// Puts another policy in force, or keeps the old one and says why.
     pub fn replace(&self, bundle: Bundle) -> Result<(), NotReady> {
+        let next = self.ready(bundle)?;
+        self.adopt(next);
+        Ok(())
+    }
+
+    /// Makes another policy ready, without putting it in force yet.
+    pub fn ready(&self, bundle: Bundle) -> Result<InForce, NotReady> {
         let before = self.gateway.policy();
-        if before.bundle.revision() == bundle.revision() {
-            return Ok(());
-        }
-        let next = self.kit.ready(bundle, Some(&before)).inspect_err(|_| {
+        self.kit.ready(bundle, Some(&before)).inspect_err(|_| {
             self.gateway.metrics.policy_rejections.inc();
-        })?;
+        })
+    }
+
+    /// Puts what was made ready in force. The same content signed anew only moves the expiry: that is no change of
+    /// policy, so nothing is recorded and no stream is disturbed.
+    pub fn adopt(&self, next: InForce) {
+        let before = self.gateway.policy();
+        if before.bundle.revision() == next.bundle.revision() {
+            if before.bundle.expires() != next.bundle.expires() {
+                self.gateway.in_force.store(Arc::new(next));
+            }
+            return;
+        }
         self.gateway.catalog.declare(declared_pins(&next));
         self.gateway.put_in_force(next);
-        Ok(())
     }
 
     /// Stops taking work, lets what runs finish, and ends the servers that were started.

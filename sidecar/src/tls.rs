@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use notify::Watcher;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -18,7 +17,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sallyport_policy::name::Digest;
-use tokio::sync::Notify;
+
+use crate::watch::{Depth, Folders};
 
 /// Behind the folder watch, for file systems that tell nothing.
 const POLL: Duration = Duration::from_secs(30);
@@ -157,11 +157,12 @@ impl ListenerTls {
     /// Reloads whenever the files' folders change, and at least looks every half minute. Never returns; to be
     /// spawned and aborted with the listener.
     pub async fn watch(self: Arc<Self>) {
-        let changed = Arc::new(Notify::new());
-        let _watcher = self.watcher(&changed);
+        // The folders are watched, not the files: a mounted Secret changes by the rename of a link beside them.
+        let files = [&self.files.certificate, &self.files.key];
+        let folders = Folders::watch(files.map(|file| (folder_of(file), Depth::Itself)));
         loop {
             tokio::select! {
-                () = changed.notified() => {}
+                () = folders.changed() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
             match self.reload() {
@@ -172,24 +173,6 @@ impl ListenerTls {
                 }
             }
         }
-    }
-
-    /// The folders are watched, not the files: a mounted Secret changes by the rename of a link beside them.
-    fn watcher(&self, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
-        let signal = Arc::clone(changed);
-        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
-            signal.notify_one();
-        });
-        let mut watcher = watcher
-            .inspect_err(|error| tracing::warn!(%error, "files are polled, not watched"))
-            .ok()?;
-        for file in [&self.files.certificate, &self.files.key] {
-            let folder = folder_of(file);
-            if let Err(error) = watcher.watch(folder, notify::RecursiveMode::NonRecursive) {
-                tracing::warn!(%error, folder = %folder.display(), "the folder is polled, not watched");
-            }
-        }
-        Some(watcher)
     }
 }
 

@@ -17,6 +17,7 @@ use sallyport_policy::mask::MaskKey;
 use sallyport_policy::name::{GatewayName, Issuer};
 use sallyport_policy::source::gateway::Transport;
 use sallyport_policy::source::settings::RecordingMode;
+use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
 use sallyport_sidecar::guard::Windows;
 use sallyport_sidecar::hold::Desk;
@@ -25,6 +26,7 @@ use sallyport_sidecar::hold::notify::{self, Hook};
 use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
 use sallyport_sidecar::identity::local::{LOCAL_ISSUER, LocalIssuer};
+use sallyport_sidecar::listen;
 use sallyport_sidecar::ready::Kit;
 use sallyport_sidecar::record::{Options, Recorder, Spool};
 use sallyport_sidecar::run::{Parts, Running, Target, start};
@@ -191,7 +193,7 @@ async fn assemble(
         mask_key: MaskKey::new(&*binding.derive("mask")),
         fetcher: Fetcher::new(&trust, FetchLimits::DEFAULT, plain),
         clock: Arc::clone(&clock),
-        hosts: own_hosts(listener.local_addr()?.ip()),
+        hosts: listen::own_hosts(listener.local_addr()?.ip()),
         own_url: Some(url.to_owned()),
     };
     let (recorder, spool) = recorder(state, &in_force.bundle, &clock)?;
@@ -208,8 +210,11 @@ async fn assemble(
         target: target(args, in_force.bundle.settings().server.transport)?,
         credentials,
         trust,
-        bundle: in_force.bundle,
+        in_force: kit.ready(in_force.bundle, None).map_err(|error| {
+            Failure::input(format!("the policy cannot be put in force: {error}"))
+        })?,
         kit,
+        readiness: Readiness::default(),
         recorder,
         desk: Some(Desk::new(Arc::new(desk.clone()))),
         binding,
@@ -341,22 +346,6 @@ fn trust(args: &UpArgs, settings: &sallyport_policy::bundle::Settings) -> Result
         }
         other => other.map_err(wrong),
     }
-}
-
-fn own_hosts(ip: IpAddr) -> Vec<String> {
-    let mut hosts = vec![
-        "localhost".to_owned(),
-        "127.0.0.1".to_owned(),
-        "[::1]".to_owned(),
-    ];
-    let own = match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    if !ip.is_unspecified() && !hosts.contains(&own) {
-        hosts.push(own);
-    }
-    hosts
 }
 
 /// What a person should know before the first call.

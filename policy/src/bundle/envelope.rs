@@ -208,14 +208,15 @@ fn check(header: &Header, expected: &Expected<'_>) -> Result<(), EnvelopeError> 
     if header.gateway != *expected.gateway {
         return Err(EnvelopeError::OtherGateway(header.gateway.to_string()));
     }
-    if header.uid != expected.uid {
-        return Err(EnvelopeError::OtherUid);
-    }
+    // Age before uid: a bundle of a gateway long gone is a replay, only a newer one says that the gateway was made anew.
     if header.generation < expected.generation {
         return Err(EnvelopeError::Older {
             found: header.generation,
             seen: expected.generation,
         });
+    }
+    if header.uid != expected.uid {
+        return Err(EnvelopeError::OtherUid);
     }
     if header.not_after <= expected.now {
         return Err(EnvelopeError::Expired);

@@ -10,6 +10,7 @@ mod envelope;
 pub(crate) mod millis;
 mod resolve;
 mod settings;
+pub mod shards;
 mod subject;
 mod validity;
 
@@ -137,5 +138,11 @@ impl Bundle {
     #[must_use]
     pub fn expires(&self) -> Option<UnixMillis> {
         self.expires
+    }
+
+    /// Why everything is denied whoever calls, if it is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<DenyReason> {
+        self.refusal
     }
 }

@@ -35,6 +35,10 @@ pub enum Refusal<'a> {
     TooLarge {
         limit: usize,
     },
+    /// More messages in one batch than are taken.
+    Batch {
+        limit: usize,
+    },
     MediaType,
     NotAcceptable,
     Origin,
@@ -72,6 +76,11 @@ pub fn refusal(what: &Refusal<'_>) -> Reply {
             413,
             None,
             &format!("Invalid Request: larger than {limit} bytes"),
+        ),
+        Refusal::Batch { limit } => invalid(
+            413,
+            None,
+            &format!("Invalid Request: a batch of more than {limit} messages"),
         ),
         Refusal::MediaType => invalid(
             415,

@@ -20,16 +20,19 @@ use sallyport_policy::mcp::method::Surface;
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::name::Digest;
 use sallyport_policy::pin::{Definition, PinVerdict};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::collect_answer;
 use super::pins::PinFile;
 use crate::gateway::PinMode;
 use crate::guard::ask_for_list;
 use crate::inbound::context::Context;
+use crate::upstream::UpstreamError;
 
 /// Most pages of one list.
 const MOST_PAGES: usize = 100;
+/// How long the server may take to list everything; callers of unlisted tools wait for it.
+const LISTING: Duration = Duration::from_secs(30);
 /// After a whole list, how long an unlisted tool is believed not to exist.
 const BELIEVED: Duration = Duration::from_secs(5);
 
@@ -146,16 +149,23 @@ impl Catalog {
     }
 
     /// The tool of this name, listed first if need be; none if the server lists no such tool.
-    pub async fn entry(&self, context: &Context, name: &str) -> Option<Arc<ToolEntry>> {
+    ///
+    /// # Errors
+    /// The list cannot be read now; what was known before is not believed instead.
+    pub async fn entry(
+        &self,
+        context: &Context,
+        name: &str,
+    ) -> Result<Option<Arc<ToolEntry>>, UpstreamError> {
         let fresh = !self.stale.load(std::sync::atomic::Ordering::Acquire);
         if fresh
             && let Some(entry) = self.known(context.revision, name)
             && (entry.trusted || !self.pins().changed_on_disk())
         {
-            return Some(entry);
+            return Ok(Some(entry));
         }
-        self.list(context).await;
-        self.known(context.revision, name)
+        self.list(context).await?;
+        Ok(self.known(context.revision, name))
     }
 
     /// What is known now, without asking.
@@ -193,25 +203,28 @@ impl Catalog {
 
     /// Takes in one page of a list, before anything of it is filtered or masked.
     pub fn observe(&self, context: &Context, result: Node<'_>) {
-        let Ok(items) = list::items(result, Surface::Tools) else {
-            return;
-        };
-        let read: Vec<_> = items
-            .iter()
-            .filter_map(|item| match Definition::of(item.node) {
-                Ok(definition) => Some((item.node, definition)),
-                Err(error) => {
-                    tracing::warn!(%error, "a tool definition cannot be pinned; the tool cannot be called");
-                    None
-                }
-            })
-            .collect();
+        let read = definitions(result);
         let entries = self.judged(context, &read);
         self.tools.rcu(|tools| {
             let mut next = Tools::clone(tools);
             next.entry(context.revision)
                 .or_default()
                 .extend(entries.iter().cloned());
+            next
+        });
+    }
+
+    /// Takes in a whole list: names are compared across its pages, and what it lacks is gone.
+    fn observe_all(&self, context: &Context, pages: &[Document]) {
+        let read: Vec<_> = pages
+            .iter()
+            .filter_map(|page| page.root().get("result"))
+            .flat_map(definitions)
+            .collect();
+        let entries: HashMap<_, _> = self.judged(context, &read).into_iter().collect();
+        self.tools.rcu(|tools| {
+            let mut next = Tools::clone(tools);
+            next.insert(context.revision, entries.clone());
             next
         });
     }
@@ -270,7 +283,7 @@ impl Catalog {
     }
 
     /// Reads all pages in the caller's own circumstances, unless somebody has just done so.
-    async fn list(&self, context: &Context) {
+    async fn list(&self, context: &Context) -> Result<(), UpstreamError> {
         let mut listed = self.listed.lock().await;
         let stale = self.stale.swap(false, std::sync::atomic::Ordering::AcqRel);
         if !stale
@@ -278,57 +291,97 @@ impl Catalog {
                 .get(&context.revision)
                 .is_some_and(|at| at.elapsed() < BELIEVED)
         {
-            return;
+            return Ok(());
         }
-        let mut cursor = None;
-        for page in 0..MOST_PAGES {
-            match self.page(context, page, cursor.as_deref()).await {
-                Ok(next @ Some(_)) => cursor = next,
-                Ok(None) => {
-                    listed.insert(context.revision, Instant::now());
-                    return;
-                }
-                Err(why) => {
-                    tracing::warn!(why, "the server's tools cannot be listed");
-                    return;
-                }
-            }
+        if stale {
+            // The lists of the other revisions are old as well.
+            listed.clear();
+            self.tools.store(Arc::default());
         }
-        tracing::warn!(
-            pages = MOST_PAGES,
-            "the server's tool list has too many pages"
-        );
-    }
-
-    async fn page(
-        &self,
-        context: &Context,
-        page: usize,
-        cursor: Option<&str>,
-    ) -> Result<Option<String>, String> {
-        let id = Id::text(&format!("sallyport-list-{page}"));
-        let body = list_request(context, &id, cursor);
-        let reply = ask_for_list(context, id.clone(), body)
-            .await
-            .map_err(|error| error.to_string())?;
-        let answer = collect_answer(reply, &id)
-            .await
-            .map_err(|error| error.to_string())?;
-        let message = Message::parse(&answer).map_err(|error| error.to_string())?;
-        let Message::Response(response) = &message else {
-            return Err("no response".into());
-        };
-        match &response.outcome {
-            Outcome::Result(result) => {
-                self.observe(context, *result);
-                Ok(list::next_cursor(*result).map(std::borrow::Cow::into_owned))
+        match timeout(LISTING, pages(context)).await {
+            Ok(Ok(pages)) => {
+                self.observe_all(context, &pages);
+                listed.insert(context.revision, Instant::now());
+                Ok(())
             }
-            Outcome::Error(error) => Err(format!("error {}", error.code)),
+            failed => {
+                self.changed();
+                let error = match failed {
+                    Ok(Err(error)) => error,
+                    Ok(Ok(_)) | Err(_) => UpstreamError::TimedOut,
+                };
+                tracing::warn!(%error, "the server's tools cannot be listed");
+                Err(error)
+            }
         }
     }
 
     fn pins(&self) -> MutexGuard<'_, PinFile> {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The definitions of one page; one that cannot be pinned is left out, and its tool cannot be called.
+fn definitions(result: Node<'_>) -> Vec<(Node<'_>, Definition)> {
+    let items = list::items(result, Surface::Tools).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the server's tool list holds no tools");
+        Vec::new()
+    });
+    let definition = |item: list::Listed<'_>| {
+        Definition::of(item.node)
+            .inspect_err(|error| {
+                tracing::warn!(%error, "a tool definition cannot be pinned; the tool cannot be called");
+            })
+            .ok()
+    };
+    items
+        .into_iter()
+        .filter_map(|item| Some((item.node, definition(item)?)))
+        .collect()
+}
+
+/// All pages of the list, as this caller gets them.
+async fn pages(context: &Context) -> Result<Vec<Document>, UpstreamError> {
+    let mut pages = Vec::new();
+    let mut cursor = None;
+    while pages.len() < MOST_PAGES {
+        let page = page(context, pages.len(), cursor.as_deref()).await?;
+        let next = page
+            .root()
+            .get("result")
+            .and_then(list::next_cursor)
+            .map(std::borrow::Cow::into_owned);
+        pages.push(page);
+        match next {
+            Some(next) => cursor = Some(next),
+            None => return Ok(pages),
+        }
+    }
+    Err(UpstreamError::BrokeOff(format!(
+        "its tool list has more than {MOST_PAGES} pages"
+    )))
+}
+
+async fn page(
+    context: &Context,
+    number: usize,
+    cursor: Option<&str>,
+) -> Result<Document, UpstreamError> {
+    let id = Id::text(&format!("sallyport-list-{number}"));
+    let body = list_request(context, &id, cursor);
+    let reply = ask_for_list(context, id.clone(), body).await?;
+    let answer = collect_answer(reply, &id).await?;
+    let refused = match Message::parse(&answer) {
+        Ok(Message::Response(response)) => match response.outcome {
+            Outcome::Result(_) => None,
+            Outcome::Error(error) => Some(format!("error {}", error.code)),
+        },
+        Ok(_) => Some("no response".to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    match refused {
+        Some(why) => Err(UpstreamError::BrokeOff(why)),
+        None => Ok(answer),
     }
 }
 

@@ -6,7 +6,7 @@ use sallyport_policy::approval;
 use sallyport_policy::decide::Listed;
 use sallyport_policy::json::{Document, Limits, Node, Splice};
 use sallyport_policy::mask::{MaskReport, Masked, Scope};
-use sallyport_policy::mcp::answer::{self, Reply, Unapproved, Upstream};
+use sallyport_policy::mcp::answer::{self, Reply, Unapproved, Upstream as Trouble};
 use sallyport_policy::mcp::message::{Message, Outcome as RpcOutcome, Response};
 use sallyport_policy::mcp::method::{Judged, Surface};
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
@@ -22,7 +22,7 @@ use super::Flight;
 use super::tasks::Task;
 use crate::guard::{Answer, refuse_server};
 use crate::inbound::session::{Behind, Opening};
-use crate::upstream::{Lane, UpstreamError};
+use crate::upstream::{Lane, Upstream, UpstreamError};
 
 /// What a landed call gives out.
 #[derive(Debug)]
@@ -68,6 +68,13 @@ pub(super) async fn json(
     if response.id.as_ref() != Some(flight.id()) {
         return malformed(flight, "it answers another request").await;
     }
+    if status == 404
+        && let Some(session) = &flight.context().session
+    {
+        // The client will take it as the end of its session, so it is one here as well.
+        flight.context().gateway.sessions.close(&session.id);
+    }
+    let status = told_status(status);
     let landed = flight.land(&document, response, status, session).await;
     Answer::Json {
         status: landed.status,
@@ -76,8 +83,19 @@ pub(super) async fn json(
     }
 }
 
+/// The status of a server's message as a client may hear it: those that tell a client to authenticate, or to change
+/// its transport, are ours to say (trap 31), and 202 to a request would leave it waiting.
+pub(crate) fn told_status(status: u16) -> u16 {
+    match status {
+        200..=299 => 200,
+        400 | 404 | 409 | 413 | 422 | 429 => status,
+        500..=599 => status,
+        _ => 502,
+    }
+}
+
 /// Servers answer what they could not read with an error without id (or with null); we know whom it answers.
-fn named(document: Document, flight: &Flight) -> Result<Document, String> {
+pub(super) fn named(document: Document, flight: &Flight) -> Result<Document, String> {
     let root = document.root();
     let nameless = root.get("id").is_none_or(Node::is_null) && root.get("error").is_some();
     if !nameless {
@@ -123,13 +141,29 @@ impl Flight {
         status: u16,
         session: Option<String>,
     ) -> Landed {
+        // The answer, the index over it and what is spliced from it (law 15).
+        let memory = self.context.gateway.memory.clone();
+        let _share = memory.hold(document.bytes().len().saturating_mul(3));
         let judged = match &response.outcome {
             RpcOutcome::Error(_) => Ok((document.clone(), None)),
             RpcOutcome::Result(result) => self.judge(document, *result, session).await,
         };
+        self.forsake_lane().await;
         match judged {
             Ok((judged, session)) => self.give_out(&judged, status, session).await,
             Err(refusal) => self.withhold(refusal).await,
+        }
+    }
+
+    /// A server that was started for an `initialize` which opened no session would run for nobody.
+    async fn forsake_lane(&self) {
+        let context = &self.context;
+        if let (Upstream::Linked(server), Some(minted)) =
+            (&context.gateway.upstream, &context.minted)
+            && self.method.name == "initialize"
+            && !context.gateway.sessions.has(minted)
+        {
+            server.close(&context.lane()).await;
         }
     }
 
@@ -275,7 +309,7 @@ impl Flight {
         let opened = context
             .gateway
             .sessions
-            .open(opening, context.principal(), context.now());
+            .open(opening, &context.verified, context.now());
         opened.map_err(|error| Refusal::Session(error.to_string()))?;
         Ok(Some(id))
     }
@@ -435,6 +469,7 @@ impl Flight {
         if !matches!(error, UpstreamError::Revoked) {
             tracing::warn!(%error, method = self.method.name, "a call has no answer");
         }
+        self.forsake_lane().await;
         let reply = self.lost_reply(error);
         let (used, outcome) = match error {
             UpstreamError::Revoked => (approval::Outcome::Unknown, Outcome::Revoked),
@@ -454,12 +489,12 @@ impl Flight {
     fn lost_reply(&self, error: &UpstreamError) -> Reply {
         let upstream = |why| answer::reply(&self.asked(), &answer::Answer::Upstream { why });
         match error {
-            UpstreamError::Unreachable(_) => upstream(Upstream::Unreachable),
-            UpstreamError::TimedOut => upstream(Upstream::TimedOut),
-            UpstreamError::TooLarge { .. } => upstream(Upstream::TooLarge),
+            UpstreamError::Unreachable(_) => upstream(Trouble::Unreachable),
+            UpstreamError::TimedOut => upstream(Trouble::TimedOut),
+            UpstreamError::TooLarge { .. } => upstream(Trouble::TooLarge),
             UpstreamError::BrokeOff(_)
             | UpstreamError::ContentType(_)
-            | UpstreamError::Encoded(_) => upstream(Upstream::Malformed),
+            | UpstreamError::Encoded(_) => upstream(Trouble::Malformed),
             UpstreamError::SessionGone => {
                 if let Some(session) = &self.context.session {
                     self.context.gateway.sessions.close(&session.id);

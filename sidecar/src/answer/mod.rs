@@ -33,6 +33,7 @@ use crate::upstream::{Reply, UpstreamError};
 use catalog::ToolEntry;
 
 pub use land::Landed;
+pub(crate) use land::told_status;
 pub use relay::Relay;
 
 /// A call between its sending and its answer.
@@ -49,6 +50,7 @@ pub struct Flight {
     wants_logs: bool,
     /// The client asked for a resource subscription, a task, or the like: what came of it is remembered at landing.
     progress: Option<Waiting>,
+    subscribed: pump::Subscribed,
     trail: Trail,
     _slot: Slot,
     grant: Option<Consumed>,
@@ -81,6 +83,7 @@ impl Flight {
             tool,
             wants_logs: call.wants_logs,
             progress: departure.progress,
+            subscribed: pump::Subscribed::default(),
             trail: departure.trail,
             _slot: departure.slot,
             grant: departure.grant,

@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use sallyport_policy::json::{Document, Limits};
+use sallyport_policy::mcp::era::META_SUBSCRIPTION;
 use sallyport_policy::mcp::message::{Body, Message};
 use sallyport_policy::record::event::Outcome;
 use sallyport_policy::sse::{Event, Item};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::{Flight, Relay, land};
@@ -79,7 +80,10 @@ async fn collected(mut flight: Flight, session: Option<String>, mut events: Even
         let next = tokio::select! {
             biased;
             () = flight.revoked() => Some(Err(UpstreamError::Revoked)),
-            next = events.next() => next,
+            next = timeout(FOLLOWED, events.next()) => match next {
+                Ok(next) => next,
+                Err(_) => Some(Err(UpstreamError::TimedOut)),
+            },
         };
         let event = match next {
             None => return land::lost(flight, &UpstreamError::BrokeOff("no answer".into())).await,
@@ -97,6 +101,10 @@ async fn collected(mut flight: Flight, session: Option<String>, mut events: Even
             )
             .await;
         };
+        let document = match land::named(document, &flight) {
+            Ok(document) => document,
+            Err(why) => return land::lost(flight, &UpstreamError::BrokeOff(why)).await,
+        };
         match Message::parse(&document) {
             Ok(Message::Response(response)) if response.id.as_ref() == Some(flight.id()) => {
                 let landed = flight.land(&document, &response, 200, session).await;
@@ -106,8 +114,9 @@ async fn collected(mut flight: Flight, session: Option<String>, mut events: Even
                     session: landed.session,
                 };
             }
+            Ok(Message::Response(_)) => stray(),
             // Judged and recorded, though this client cannot hear it.
-            Ok(message) => drop(Relay::Call(&mut flight).pass(&document, &message).await),
+            Ok(message) => drop(Relay::Unheard(&mut flight).pass(&document, &message).await),
             Err(error) => {
                 return land::lost(flight, &UpstreamError::BrokeOff(error.to_string())).await;
             }
@@ -131,44 +140,88 @@ pub async fn run(
     mut flight: Flight,
     mut events: Events,
     mut first: Option<Item>,
-    out: mpsc::Sender<Item>,
+    mut out: mpsc::Sender<Item>,
 ) {
-    let modern = flight.context().revision.is_modern();
-    let gauge = flight.context().gateway.metrics.streams.clone();
-    let _open = OpenStream::new(gauge);
+    let _open = OpenStream::new(flight.context().gateway.metrics.streams.clone());
+    let mut changes = flight.context().gateway.changes.subscribe();
     let mut resumable = false;
     let give_up = tokio::time::sleep(FOLLOWED);
     tokio::pin!(give_up);
     loop {
         let next = match first.take() {
-            Some(item) => Some(Ok(item)),
+            Some(item) => Next::Said(Some(Ok(item))),
             None => tokio::select! {
                 biased;
-                () = flight.revoked() => Some(Err(UpstreamError::Revoked)),
-                // Dropping the events tells the server: newest revision, leaving is cancelling.
-                () = out.closed(), if modern => return flight.left().await,
-                () = &mut give_up, if out.is_closed() => return flight.left().await,
-                next = timeout(KEEP_ALIVE, events.next()) => match next {
-                    Ok(next) => next,
-                    Err(_) => Some(Ok(Item::Comment(Bytes::new()))),
-                },
+                () = &mut give_up, if out.is_closed() => return flight.left("abandoned").await,
+                next = next(&flight, &mut events, &out, &mut changes) => next,
             },
         };
         match next {
-            Some(Ok(Item::Comment(text))) => emit(&out, Item::Comment(text)).await,
-            Some(Ok(Item::Event(event))) => {
+            // Dropping the events tells the server: newest revision, leaving is cancelling.
+            Next::ClientLeft => return flight.left("disconnected").await,
+            Next::Stopping => return flight.listened("stopped", &out).await,
+            Next::LookAgain => {
+                let welcome = flight.look_again();
+                if welcome {
+                    announce_to(&flight, &out).await;
+                } else if flight.leaving_cancels() {
+                    return flight.listened("no_longer_welcome", &out).await;
+                } else {
+                    // The client's stream ends; the call is followed to its end, as if the client had left.
+                    out = mpsc::channel(1).0;
+                }
+            }
+            Next::Said(Some(Ok(Item::Comment(text)))) => emit(&out, Item::Comment(text)).await,
+            Next::Said(Some(Ok(Item::Event(event)))) => {
                 resumable |= event.id.is_some();
                 match one(flight, event, &out).await {
                     Some(still) => flight = still,
                     None => return,
                 }
             }
-            Some(Err(error)) if !resumable || matches!(error, UpstreamError::Revoked) => {
+            Next::Said(Some(Err(error)))
+                if !resumable || matches!(error, UpstreamError::Revoked) =>
+            {
                 let reply = flight.lost(&error).await;
                 return emit(&out, Item::Event(Event::message(reply.body))).await;
             }
-            Some(Err(_)) | None => return ended_early(flight, resumable, &out).await,
+            Next::Said(Some(Err(_)) | None) => return ended_early(flight, resumable, &out).await,
         }
+    }
+}
+
+/// What a call's stream has to look at next.
+enum Next {
+    Said(Option<Result<Item, UpstreamError>>),
+    ClientLeft,
+    /// The process stops, and this stream would never end by itself.
+    Stopping,
+    /// The token is over, or the policy is another one.
+    LookAgain,
+}
+
+async fn next(
+    flight: &Flight,
+    events: &mut Events,
+    out: &mpsc::Sender<Item>,
+    changes: &mut watch::Receiver<u64>,
+) -> Next {
+    let context = flight.context();
+    let heard = !out.is_closed();
+    tokio::select! {
+        biased;
+        () = flight.revoked() => Next::Said(Some(Err(UpstreamError::Revoked))),
+        () = out.closed(), if flight.leaving_cancels() => Next::ClientLeft,
+        () = context.gateway.stop.cancelled(), if flight.is_listening() => Next::Stopping,
+        () = context.expired(), if heard => Next::LookAgain,
+        changed = changes.changed(), if heard => match changed {
+            Ok(()) => Next::LookAgain,
+            Err(_) => Next::Stopping,
+        },
+        next = timeout(KEEP_ALIVE, events.next()) => match next {
+            Ok(next) => Next::Said(next),
+            Err(_) => Next::Said(Some(Ok(Item::Comment(Bytes::new())))),
+        },
     }
 }
 
@@ -200,6 +253,10 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
     let Ok(document) = Document::parse(data, Limits::RESPONSE) else {
         return broken(flight, "an event is not acceptable JSON", out).await;
     };
+    let document = match land::named(document, &flight) {
+        Ok(document) => document,
+        Err(why) => return broken(flight, &why, out).await,
+    };
     let body = match Body::parse(&document) {
         Ok(body) => body,
         Err(error) => return broken(flight, &error.to_string(), out).await,
@@ -218,10 +275,15 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
             None
         }
         Body::One(Message::Response(_)) => {
-            tracing::info!(target: "sallyport::audit", code = "stray_response", "an answer to no open request was dropped");
+            stray();
+            Some(flight)
+        }
+        Body::One(message) if out.is_closed() => {
+            drop(Relay::Unheard(&mut flight).pass(&document, &message).await);
             Some(flight)
         }
         Body::One(message) => {
+            flight.subscribed.hear(&message);
             if let Some(bytes) = Relay::Call(&mut flight).pass(&document, &message).await {
                 emit(
                     out,
@@ -266,6 +328,10 @@ async fn broken(flight: Flight, why: &str, out: &mpsc::Sender<Item>) -> Option<F
     None
 }
 
+fn stray() {
+    tracing::info!(target: "sallyport::audit", code = "stray_response", "an answer to no open request was dropped");
+}
+
 /// A client that is gone hears nothing more; whoever follows the call notices by other means.
 async fn emit(out: &mpsc::Sender<Item>, item: Item) {
     if out.send(item).await.is_err() {
@@ -275,26 +341,124 @@ async fn emit(out: &mpsc::Sender<Item>, item: Item) {
 
 impl Flight {
     /// The client left, and that cancels.
-    async fn left(mut self) {
+    async fn left(mut self, why: &str) {
         self.finish_grant(sallyport_policy::approval::Outcome::Unknown)
             .await;
-        self.trail.end(Outcome::Disconnected, None, None).await;
+        self.trail.end(Outcome::Disconnected, Some(why), None).await;
+    }
+
+    /// Newest revision: whoever closes the stream cancels the call.
+    fn leaving_cancels(&self) -> bool {
+        self.context.revision.is_modern()
+    }
+
+    /// A subscription has no end of its own.
+    fn is_listening(&self) -> bool {
+        self.method.name == "subscriptions/listen"
+    }
+
+    /// Looks whether the caller would still be let in. A subscription is judged by the policy of the moment; a call
+    /// that the server works on keeps the one that let it through (rule 6).
+    fn look_again(&mut self) -> bool {
+        let renewed = self.context.renewed();
+        let welcome = renewed.is_welcome();
+        if self.is_listening() {
+            self.context = renewed;
+        } else {
+            self.context.verified = renewed.verified;
+        }
+        welcome
+    }
+
+    /// Ends a subscription as the protocol does: with the result of the request that began it.
+    async fn listened(self, why: &str, out: &mpsc::Sender<Item>) {
+        if !self.is_listening() {
+            return self.left(why).await;
+        }
+        let id = self.id.to_json();
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{META_SUBSCRIPTION}":{id}}}}}}}"#
+        );
+        // The end must not wait for a client that does not read.
+        if out
+            .try_send(Item::Event(Event::message(Bytes::from(body))))
+            .is_err()
+        {
+            tracing::debug!("a subscriber did not hear that its stream ends");
+        }
+        self.left(why).await;
+    }
+}
+
+/// The kinds of list whose changes a subscriber of the newest revision is told of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Subscribed {
+    tools: bool,
+    prompts: bool,
+    resources: bool,
+}
+
+impl Subscribed {
+    /// What counts is what the server acknowledged, not what was asked for.
+    fn hear(&mut self, message: &Message<'_>) {
+        if message.method() != Some("notifications/subscriptions/acknowledged") {
+            return;
+        }
+        let filter = message
+            .params()
+            .and_then(|params| params.get("notifications"));
+        let says = |key| {
+            filter
+                .and_then(|filter| filter.get(key))
+                .is_some_and(|value| value.raw() == b"true")
+        };
+        self.tools = says("toolsListChanged");
+        self.prompts = says("promptsListChanged");
+        self.resources = says("resourcesListChanged");
+    }
+}
+
+/// Tells a subscriber that its lists may look different now (law 28).
+async fn announce_to(flight: &Flight, out: &mpsc::Sender<Item>) {
+    let Subscribed {
+        tools,
+        prompts,
+        resources,
+    } = flight.subscribed;
+    let id = flight.id.to_json();
+    let surfaces = [
+        (tools, "tools"),
+        (prompts, "prompts"),
+        (resources, "resources"),
+    ];
+    for (_, surface) in surfaces.iter().filter(|(subscribed, _)| *subscribed) {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/{surface}/list_changed","params":{{"_meta":{{"{META_SUBSCRIPTION}":{id}}}}}}}"#
+        );
+        emit(out, Item::Event(Event::message(Bytes::from(body)))).await;
     }
 }
 
 /// Follows the stream of a session until it, its token or the client's patience ends.
-pub async fn run_session(context: Context, mut events: Events, out: mpsc::Sender<Item>) {
+pub async fn run_session(mut context: Context, mut events: Events, out: mpsc::Sender<Item>) {
     let _open = OpenStream::new(context.gateway.metrics.streams.clone());
     let mut changes = context.gateway.changes.subscribe();
     loop {
-        let context = context.renewed();
         let next = tokio::select! {
             biased;
             () = out.closed() => return,
             () = ended(&context) => return,
             () = context.gateway.stop.cancelled() => return,
+            () = context.expired() => {
+                context = context.renewed();
+                if !context.is_welcome() {
+                    return;
+                }
+                continue;
+            }
             changed = changes.changed() => {
-                if changed.is_err() || !still_welcome(&context) {
+                context = context.renewed();
+                if changed.is_err() || !context.is_welcome() {
                     return;
                 }
                 announce(&context, &out).await;
@@ -303,7 +467,6 @@ pub async fn run_session(context: Context, mut events: Events, out: mpsc::Sender
             next = timeout(KEEP_ALIVE, events.next()) => next,
         };
         match next {
-            Err(_) if !still_welcome(&context) => return,
             Err(_) => emit(&out, Item::Comment(Bytes::new())).await,
             Ok(Some(Ok(Item::Comment(text)))) => emit(&out, Item::Comment(text)).await,
             Ok(Some(Ok(Item::Event(event)))) => session_event(&context, event, &out).await,
@@ -320,19 +483,6 @@ async fn ended(context: &Context) {
     match &context.session {
         Some(session) => session.ended.cancelled().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whether the caller would still be let in: its token, or a fresh one it sent on this session (law 11).
-fn still_welcome(context: &Context) -> bool {
-    let fresh = context
-        .session
-        .as_ref()
-        .is_some_and(|session| session.valid_until() > context.now());
-    match context.policy.verifier.still_valid(&context.verified) {
-        Ok(()) => true,
-        Err(crate::identity::TokenError::Expired) => fresh,
-        Err(_) => false,
     }
 }
 

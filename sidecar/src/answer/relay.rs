@@ -24,6 +24,8 @@ use crate::record::RecordError;
 pub enum Relay<'a> {
     /// On the stream of a call.
     Call(&'a mut Flight),
+    /// On the stream of a call whose client cannot hear it: judged and recorded, and requests are refused.
+    Unheard(&'a mut Flight),
     /// On a stream that answers no request.
     Session(&'a Context),
 }
@@ -51,7 +53,7 @@ impl Relay<'_> {
 
     fn context(&self) -> &Context {
         match self {
-            Self::Call(flight) => &flight.context,
+            Self::Call(flight) | Self::Unheard(flight) => &flight.context,
             Self::Session(context) => context,
         }
     }
@@ -65,7 +67,7 @@ impl Relay<'_> {
             self.context().gateway.catalog.changed();
         }
         let shifted = match self {
-            Self::Call(flight) => flight
+            Self::Call(flight) | Self::Unheard(flight) => flight
                 .progress
                 .as_ref()
                 .and_then(|said| said.shift(call.message)),
@@ -101,7 +103,9 @@ impl Relay<'_> {
     fn may_hear(&self, call: &Call<'_>) -> bool {
         let context = self.context();
         let wants_logs = match self {
-            Self::Call(flight) => flight.wants_logs || !context.revision.is_modern(),
+            Self::Call(flight) | Self::Unheard(flight) => {
+                flight.wants_logs || !context.revision.is_modern()
+            }
             Self::Session(_) => !context.revision.is_modern(),
         };
         if call.method.name == "notifications/message" && !wants_logs {
@@ -131,7 +135,7 @@ impl Relay<'_> {
             return self.context().gateway.tasks.tool(id);
         }
         match self {
-            Self::Call(flight) => flight.masked_tool(),
+            Self::Call(flight) | Self::Unheard(flight) => flight.masked_tool(),
             Self::Session(_) => None,
         }
     }
@@ -146,6 +150,7 @@ impl Relay<'_> {
                 context.policy.bundle.server_request_allowed(method, facts)
             });
         let asked = allowed
+            && !matches!(self, Self::Unheard(_))
             && context
                 .session
                 .as_ref()
@@ -226,7 +231,7 @@ impl Relay<'_> {
             Capture::Masked | Capture::Metadata => Vec::new(),
         };
         let stored = match self {
-            Self::Call(flight) => {
+            Self::Call(flight) | Self::Unheard(flight) => {
                 flight.trail.note(|call| event(Some(call)), payloads);
                 flight.trail.settle().await
             }

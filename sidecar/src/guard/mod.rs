@@ -3,7 +3,9 @@
 //! A message comes in judged as JSON and as MCP; what leaves this room is an [`Answer`] for the client. Every request
 //! and every notification of a client gets exactly one terminal record, whichever way it leaves (rule 5, law 30).
 
+mod asking;
 mod held;
+mod minutes;
 mod payload;
 mod send;
 mod windows;
@@ -33,6 +35,7 @@ use crate::identity::Challenge;
 use crate::inbound::context::Context;
 use crate::record::CallRecord;
 use crate::trail::{Line, Trail};
+use crate::upstream::UpstreamError;
 
 pub(crate) use held::pour;
 pub use send::{ask_for_list, end_session, open_stream, refuse_server};
@@ -77,7 +80,10 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         return refused(context, message, "header_mismatch", reply).await;
     }
     let tool = match call.tool() {
-        Some(name) => context.gateway.catalog.entry(context, name).await,
+        Some(name) => match context.gateway.catalog.entry(context, name).await {
+            Ok(tool) => tool,
+            Err(error) => return unlisted(context, document, &call, &error).await,
+        },
         None => None,
     };
     if let Err(error) = mirrored_arguments(context, &call, tool.as_ref()) {
@@ -202,6 +208,46 @@ fn quarantined(
     }
 }
 
+/// The server's list cannot be read, so the call cannot be judged: nothing is sent (law 29).
+async fn unlisted(
+    context: &Context,
+    document: &Document,
+    call: &Call<'_>,
+    error: &UpstreamError,
+) -> Answer {
+    let trail = open_trail(context, document, call, None);
+    let reply = match (Asked::by(call), error) {
+        (_, UpstreamError::SessionGone) => {
+            if let Some(session) = &context.session {
+                context.gateway.sessions.close(&session.id);
+            }
+            refusal(&Malformed::Session)
+        }
+        (Some(asked), UpstreamError::Unreachable(_)) => {
+            let why = answer::Upstream::Unreachable;
+            answer::reply(&asked, &answer::Answer::Upstream { why })
+        }
+        (Some(asked), UpstreamError::TooManyChildren(_)) => {
+            let reason = "too_many_children";
+            answer::reply(&asked, &answer::Answer::Unavailable { reason })
+        }
+        (Some(asked), _) => {
+            let reason = "tools_not_listed";
+            answer::reply(&asked, &answer::Answer::Unavailable { reason })
+        }
+        (None, _) => refusal(&Malformed::Notification),
+    };
+    context.gateway.metrics.refused("tools_not_listed");
+    trail
+        .end(
+            Outcome::UpstreamFailed,
+            Some("tools_not_listed"),
+            Some(reply.http_status),
+        )
+        .await;
+    Answer::Reply(reply)
+}
+
 /// Ends a call that policy refuses, in the shape that its revision understands.
 async fn denied(context: &Context, call: &Call<'_>, mut trail: Trail, denial: &Denial) -> Answer {
     let reason = denial.reason.code();
@@ -225,7 +271,9 @@ async fn denied(context: &Context, call: &Call<'_>, mut trail: Trail, denial: &D
 }
 
 fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer {
+    // A challenge answers a whole HTTP request, and an element of a batch is only a part of one.
     if denial.reason == DenyReason::InsufficientScope
+        && context.may_wait
         && let Some(resource) = &context.policy.resource
     {
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
@@ -254,6 +302,13 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
         DenyReason::UnknownTool | DenyReason::ToolQuarantined
     ) {
         return false;
+    }
+    // What refuses everything tells nothing about one tool; hidden, it would look as if the server had lost its tools.
+    if matches!(
+        denial.reason,
+        DenyReason::NoPolicy | DenyReason::PolicyExpired | DenyReason::BelowGuardrail
+    ) {
+        return true;
     }
     let listed = match &call.target {
         Target::Tool { name, .. } => Listed::Tool { name },

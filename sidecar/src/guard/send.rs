@@ -16,7 +16,7 @@ use sallyport_policy::record::event::{Event, Forwarded, Outcome};
 
 use super::{Answer, denied};
 use crate::answer::catalog::ToolEntry;
-use crate::answer::{Departure, Flight, land_reply};
+use crate::answer::{Departure, Flight, land_reply, told_status};
 use crate::inbound::context::Context;
 use crate::trail::Trail;
 use crate::upstream::{Expects, Outbound, Reply, UpstreamError};
@@ -103,22 +103,38 @@ pub(super) async fn send(
             progress,
         },
     );
-    let reply = exchange(context, permit, outbound, &flight).await;
+    if context.revision.is_modern() {
+        // A client that leaves drops this, and that cancels the call at the server.
+        return exchange(permit, outbound, flight).await;
+    }
+    // In the older revisions leaving does not cancel, so the call is followed to its end by a task of its own.
+    match tokio::spawn(exchange(permit, outbound, flight)).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "a call ended badly; this is a defect");
+            Answer::Reply(internal(call))
+        }
+    }
+}
+
+/// Sends, unless the grant is taken back first, and judges what comes back.
+async fn exchange(permit: Permit, outbound: Outbound, flight: Flight) -> Answer {
+    let gateway = Arc::clone(&flight.context().gateway);
+    let reply = {
+        let sending = gateway.upstream.send(permit, outbound);
+        tokio::select! {
+            biased;
+            () = flight.revoked() => Err(UpstreamError::Revoked),
+            reply = sending => reply,
+        }
+    };
     land_reply(flight, reply).await
 }
 
-/// Sends, unless the grant is taken back first.
-async fn exchange(
-    context: &Context,
-    permit: Permit,
-    outbound: Outbound,
-    flight: &Flight,
-) -> Result<Reply, UpstreamError> {
-    let sending = context.gateway.upstream.send(permit, outbound);
-    tokio::select! {
-        biased;
-        () = flight.revoked() => Err(UpstreamError::Revoked),
-        reply = sending => reply,
+fn internal(call: &Call<'_>) -> answer::Reply {
+    match Asked::by(call) {
+        Some(asked) => answer::reply(&asked, &answer::Answer::Unavailable { reason: "internal" }),
+        None => refusal(&Malformed::Notification),
     }
 }
 
@@ -130,15 +146,17 @@ async fn notification(
 ) -> Answer {
     match context.gateway.upstream.send(permit, outbound).await {
         Ok(Reply::Refused { status, .. } | Reply::Json { status, .. }) if !status.is_success() => {
+            if status == StatusCode::NOT_FOUND
+                && let Some(session) = &context.session
+            {
+                context.gateway.sessions.close(&session.id);
+            }
+            let status = told_status(status.as_u16());
             trail
-                .end(
-                    Outcome::Failed,
-                    Some("upstream_refused"),
-                    Some(status.as_u16()),
-                )
+                .end(Outcome::Failed, Some("upstream_refused"), Some(status))
                 .await;
             let mut reply = refusal(&Malformed::Notification);
-            reply.http_status = status.as_u16();
+            reply.http_status = status;
             Answer::Reply(reply)
         }
         Ok(_) => {
@@ -186,6 +204,9 @@ pub(super) async fn client_response(context: &Context, document: &Document) -> A
 
 /// Tells the server that what it asked of the client is refused, on its own behalf.
 pub async fn refuse_server(context: &Context, body: Bytes) {
+    if context.revision.is_modern() {
+        return; // no server may ask there, and no client may answer
+    }
     let Some(permit) = open_permit(context, "response") else {
         return;
     };

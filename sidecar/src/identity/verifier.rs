@@ -75,6 +75,12 @@ impl Verifier {
         )
     }
 
+    /// Whether no caller whatever could be accepted.
+    #[must_use]
+    pub fn trusts_nobody(&self) -> bool {
+        self.issuers.is_empty() && self.anonymous.is_none()
+    }
+
     /// The caller of a request: by its token, or as the gateway's guest where it has none and guests are allowed.
     /// A bad token never falls back to the guest.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Verified>, TokenError> {

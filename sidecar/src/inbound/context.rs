@@ -62,11 +62,27 @@ impl Context {
         self.gateway.now()
     }
 
-    /// The policy in force now, which may be newer than the one the message was judged by.
+    /// The policy in force now, which may be newer than the one the message was judged by, and the caller by the
+    /// freshest token of its session.
     pub fn renewed(&self) -> Self {
+        let freshest = self.session.as_ref().map(|session| session.freshest());
         Self {
             policy: self.gateway.policy(),
+            verified: freshest.unwrap_or_else(|| Arc::clone(&self.verified)),
             ..self.clone()
+        }
+    }
+
+    /// Whether the caller would be let in at this moment (law 11); ask it of a [`Self::renewed`] context.
+    pub fn is_welcome(&self) -> bool {
+        self.policy.verifier.still_valid(&self.verified).is_ok()
+    }
+
+    /// Returns when the caller's token is over; never for a caller without one.
+    pub async fn expired(&self) {
+        match self.principal().expires_at {
+            Some(at) => tokio::time::sleep(self.now().until(at)).await,
+            None => std::future::pending().await,
         }
     }
 

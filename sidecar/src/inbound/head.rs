@@ -202,7 +202,8 @@ fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
     }
 }
 
-fn origin(headers: &HeaderMap, names: &Names) -> Result<(), HeadError> {
+/// Whether a page of this origin may use the gateway; programs send none.
+pub(super) fn origin(headers: &HeaderMap, names: &Names) -> Result<(), HeadError> {
     let Some(origin) = headers.get(ORIGIN).and_then(|value| value.to_str().ok()) else {
         return Ok(()); // programs send none
     };

@@ -14,9 +14,11 @@ mod stream;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use sallyport_policy::decide::DenyReason;
 
 use crate::body::ReplyBody;
 use crate::gateway::{Gateway, InForce};
@@ -42,8 +44,16 @@ pub async fn handle(
     let policy = gateway.policy();
     let (parts, body) = request.into_parts();
     let origin = parts.headers.get(http::header::ORIGIN).cloned();
-    let answer = route(gateway, policy, peer, parts, body).await;
-    reply::with_cors(answer, origin)
+    let origin = origin.filter(|_| head::origin(&parts.headers, &policy.names).is_ok());
+    // Where a proxy in front went by a Content-Length beside it, what follows the last chunk is no request of anybody.
+    let last = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
+    let mut answer = reply::with_cors(route(gateway, policy, peer, parts, body).await, origin);
+    if last {
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 async fn route(
@@ -53,6 +63,11 @@ async fn route(
     parts: Parts,
     body: Incoming,
 ) -> Response<ReplyBody> {
+    if let Some(reason) = nobody_to_ask(&policy) {
+        gateway.metrics.refused(reason.code());
+        tracing::info!(target: "sallyport::audit", code = reason.code(), %peer, "request refused");
+        return reply::unavailable(reason);
+    }
     let route = match head::check(&parts, &policy.names, &gateway.paths) {
         Ok(route) => route,
         Err(error) => {
@@ -87,6 +102,14 @@ async fn route(
         (Route::SseStream, _) => pipe::open(admitted),
         (Route::Metadata, _) => reply::status(StatusCode::NOT_FOUND),
     }
+}
+
+/// Without a policy nobody knows whose word about callers counts: sending them to log in would be a lie.
+fn nobody_to_ask(policy: &InForce) -> Option<DenyReason> {
+    policy
+        .bundle
+        .refusal()
+        .filter(|_| policy.verifier.trusts_nobody())
 }
 
 fn unauthorized(

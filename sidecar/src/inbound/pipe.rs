@@ -154,7 +154,7 @@ fn place(
     let gateway = &admitted.gateway;
     let open = gateway
         .sessions
-        .find(session, admitted.verified.principal(), gateway.now());
+        .find(session, &admitted.verified, gateway.now());
     let version = admitted
         .parts
         .headers

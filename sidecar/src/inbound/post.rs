@@ -15,11 +15,13 @@ use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 
 use super::context::Context;
 use super::{Admitted, random_id, reply};
-use crate::body::{BodyError, ReplyBody, read_whole};
+use crate::body::{BodyError, ReplyBody, read_counted};
 use crate::guard::{self, Answer};
 use crate::memory::Share;
 use crate::metrics::Transport;
 
+/// Most messages of one batch: each is a request to the server, and all of them hold the client's one.
+const MOST_OF_A_BATCH: usize = 256;
 /// Longest silence of a client inside a body.
 const PAUSE: Duration = Duration::from_secs(20);
 
@@ -63,17 +65,20 @@ pub(super) async fn read(admitted: &Admitted, body: Incoming) -> Result<(Documen
     let limits = &admitted.policy.bundle.settings().limits;
     let limit = usize::try_from(limits.request_bytes).unwrap_or(usize::MAX);
     // A call may hold its body, the index over it and what is spliced from it (law 15).
-    let declared = usize::try_from(body.size_hint().upper().unwrap_or(0))
+    let declared = usize::try_from(body.size_hint().lower())
         .unwrap_or(usize::MAX)
         .min(limit);
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX);
-    let share = admitted
+    let mut share = admitted
         .gateway
         .memory
         .take(declared.max(4096).saturating_mul(3), most)
         .ok_or(Unread::Busy)?;
-    let bytes = match read_whole(body, limit, PAUSE).await {
+    // A body in chunks says nothing of its length, so its share grows with it.
+    let room = |so_far: usize| share.grow(so_far.saturating_mul(3), most);
+    let bytes = match read_counted(body, limit, PAUSE, room).await {
         Ok(bytes) => bytes,
+        Err(BodyError::NoRoom) => return Err(Unread::Busy),
         Err(BodyError::TooLarge { limit }) => {
             return Err(malformed(
                 &Malformed::TooLarge { limit },
@@ -100,8 +105,8 @@ fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unre
     };
     let named = header(headers::SESSION);
     let gateway = &admitted.gateway;
-    let principal = admitted.verified.principal();
-    let session = named.and_then(|id| gateway.sessions.find(id, principal, gateway.now()));
+    let verified = &admitted.verified;
+    let session = named.and_then(|id| gateway.sessions.find(id, verified, gateway.now()));
     let outside = Outside {
         http: Some(HttpVersion(header(headers::VERSION))),
         session: session.as_ref().map(|session| session.revision),
@@ -156,6 +161,13 @@ fn accepted(headers: &HeaderMap) -> (bool, bool) {
 
 /// Each element is judged alone, and none is kept waiting (law 16).
 async fn batch(context: &Context, messages: &[Message<'_>]) -> Response<ReplyBody> {
+    if messages.len() > MOST_OF_A_BATCH {
+        let reply = refusal(&Malformed::Batch {
+            limit: MOST_OF_A_BATCH,
+        });
+        context.gateway.metrics.refused("batch_too_long");
+        return reply::own(&reply);
+    }
     let mut context = context.clone();
     context.may_wait = false;
     context.accepts_events = false;

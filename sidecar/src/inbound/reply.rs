@@ -8,7 +8,8 @@ use http::header::{
     RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use sallyport_policy::mcp::answer::Reply;
+use sallyport_policy::decide::DenyReason;
+use sallyport_policy::mcp::answer::{Reply, code, mark};
 use sallyport_policy::sse::Item;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -112,6 +113,26 @@ pub(super) fn challenge(challenge: &Challenge) -> Response<ReplyBody> {
     response
 }
 
+/// Nothing can be judged, whoever asks; no message was read, so no id is given back.
+pub(super) fn unavailable(reason: DenyReason) -> Response<ReplyBody> {
+    let body = serde_json::json!({
+        "jsonrpc": "2.0",
+        "error": {
+            "code": code::DENIED,
+            "message": reason.text(),
+            "data": { mark::DENIED: { "reason": reason.code() } },
+        },
+    });
+    let mut response = json(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Bytes::from(body.to_string()),
+    );
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
 /// More bodies are held than `limits.memory` allows.
 pub(super) fn busy() -> Response<ReplyBody> {
     let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
@@ -157,9 +178,8 @@ pub(super) fn with_cors(
     mut response: Response<ReplyBody>,
     origin: Option<HeaderValue>,
 ) -> Response<ReplyBody> {
-    let refused = response.status() == StatusCode::FORBIDDEN;
     let open = response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
-    if let Some(origin) = origin.filter(|_| !refused && !open) {
+    if let Some(origin) = origin.filter(|_| !open) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(VARY, HeaderValue::from_static("Origin"));

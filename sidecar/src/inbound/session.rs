@@ -10,13 +10,14 @@ use bytes::Bytes;
 use sallyport_policy::mcp::agreement::ServerCapabilities;
 use sallyport_policy::mcp::message::Id;
 use sallyport_policy::mcp::revision::Revision;
-use sallyport_policy::principal::{CallerKey, Principal};
+use sallyport_policy::principal::CallerKey;
 use sallyport_policy::sse::Item;
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Flight;
+use crate::identity::Verified;
 use crate::upstream::Lane;
 
 /// Most sessions of one process; an open one costs a few hundred bytes.
@@ -48,13 +49,13 @@ pub struct Session {
     /// Cancelled when the session ends, so that its streams end with it.
     pub ended: CancellationToken,
     used: AtomicI64,
-    /// The latest `exp` of the tokens that this principal has sent on the session.
-    valid_until: AtomicI64,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// By the token with the latest `exp` that this principal has sent on the session (law 11).
+    freshest: Arc<Verified>,
     /// Requests of the server that the client has not answered yet.
     asked: HashSet<Id>,
     /// Calls whose stream ended before their answer.
@@ -91,7 +92,7 @@ impl Sessions {
     pub fn open(
         &self,
         opening: Opening,
-        principal: &Principal,
+        verified: &Arc<Verified>,
         now: UnixMillis,
     ) -> Result<Arc<Session>, SessionError> {
         let mut sessions = self.lock();
@@ -103,31 +104,42 @@ impl Sessions {
         }
         let session = Arc::new(Session {
             id: opening.id,
-            caller: principal.key(),
+            caller: verified.principal().key(),
             revision: opening.revision,
             capabilities: opening.capabilities,
             behind: opening.behind,
             outlet: opening.outlet,
             ended: CancellationToken::new(),
             used: AtomicI64::new(now.0),
-            valid_until: AtomicI64::new(expiry(principal)),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                freshest: Arc::clone(verified),
+                asked: HashSet::new(),
+                parked: HashMap::new(),
+                waiting: HashMap::new(),
+            }),
         });
         sessions.insert(session.id.clone(), Arc::clone(&session));
         Ok(session)
     }
 
     /// The session of this id if it is this principal's; for anybody else it does not exist.
-    pub fn find(&self, id: &str, principal: &Principal, now: UnixMillis) -> Option<Arc<Session>> {
+    pub fn find(
+        &self,
+        id: &str,
+        verified: &Arc<Verified>,
+        now: UnixMillis,
+    ) -> Option<Arc<Session>> {
         let session = self.lock().get(id).cloned()?;
-        if session.caller != principal.key() || session.ended.is_cancelled() {
+        if session.caller != verified.principal().key() || session.ended.is_cancelled() {
             return None;
         }
         session.used.store(now.0, Ordering::Relaxed);
-        session
-            .valid_until
-            .fetch_max(expiry(principal), Ordering::Relaxed);
+        session.refresh(verified);
         Some(session)
+    }
+
+    pub fn has(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
     }
 
     /// Forgets a session; whoever takes it ends it.
@@ -195,9 +207,16 @@ impl Session {
         }
     }
 
-    /// Until when a stream of this session may stay open (law 11).
-    pub fn valid_until(&self) -> UnixMillis {
-        UnixMillis(self.valid_until.load(Ordering::Relaxed))
+    /// The principal by the freshest token it has sent here: what a stream may stay open by (law 11).
+    pub fn freshest(&self) -> Arc<Verified> {
+        Arc::clone(&self.lock().freshest)
+    }
+
+    fn refresh(&self, verified: &Arc<Verified>) {
+        let mut state = self.lock();
+        if expiry(verified) > expiry(&state.freshest) {
+            state.freshest = Arc::clone(verified);
+        }
     }
 
     /// Remembers a request of the server; false if too many are open or the id is in use.
@@ -261,6 +280,6 @@ impl Session {
     }
 }
 
-fn expiry(principal: &Principal) -> i64 {
-    principal.expires_at.map_or(i64::MAX, |at| at.0)
+fn expiry(verified: &Verified) -> i64 {
+    verified.principal().expires_at.map_or(i64::MAX, |at| at.0)
 }

@@ -51,18 +51,22 @@ pub(super) async fn end(admitted: Admitted) -> Response<ReplyBody> {
         return reply::status(StatusCode::METHOD_NOT_ALLOWED);
     };
     let ended = guard::end_session(&context).await;
-    let status = match ended {
-        Ok(Reply::Json { status, .. } | Reply::Refused { status, .. }) => status,
-        Ok(Reply::Accepted | Reply::Events { .. }) => StatusCode::OK,
+    let refused = match ended {
+        Ok(Reply::Json { status, .. } | Reply::Refused { status, .. }) => {
+            status == StatusCode::METHOD_NOT_ALLOWED
+        }
+        Ok(Reply::Accepted | Reply::Events { .. }) => false,
         Err(error) => {
             tracing::warn!(%error, "the server could not be told that a session ended");
-            StatusCode::OK
+            false
         }
     };
-    if status != StatusCode::METHOD_NOT_ALLOWED {
-        context.gateway.sessions.close(&session.id);
+    if refused {
+        // The server keeps the session, so it goes on here as well.
+        return reply::status(StatusCode::METHOD_NOT_ALLOWED);
     }
-    reply::status(status)
+    context.gateway.sessions.close(&session.id);
+    reply::status(StatusCode::OK)
 }
 
 /// The session that the request names, by the rules of its revision.
@@ -76,11 +80,7 @@ fn place(admitted: Admitted) -> Result<Context, Box<Response<ReplyBody>>> {
     };
     let gateway = &admitted.gateway;
     let named = header(headers::SESSION);
-    let session = named.and_then(|id| {
-        gateway
-            .sessions
-            .find(id, admitted.verified.principal(), gateway.now())
-    });
+    let session = named.and_then(|id| gateway.sessions.find(id, &admitted.verified, gateway.now()));
     let stated = match header(headers::VERSION).map(Revision::parse) {
         Some(None) => {
             return Err(Box::new(refuse(
@@ -136,5 +136,9 @@ fn gone_or(context: &Context, status: StatusCode) -> Response<ReplyBody> {
     {
         context.gateway.sessions.close(&session.id);
     }
-    reply::status(status)
+    // What else the server says of itself means something else to a client that hears it from us (trap 31).
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => reply::status(status),
+        _ => reply::status(StatusCode::BAD_GATEWAY),
+    }
 }

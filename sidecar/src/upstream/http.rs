@@ -201,6 +201,7 @@ impl HttpServer {
                 BodyError::TooLarge { limit } => UpstreamError::TooLarge { limit },
                 BodyError::TooSlow => UpstreamError::TimedOut,
                 BodyError::Broken(what) => UpstreamError::BrokeOff(what),
+                BodyError::NoRoom => UpstreamError::TooLarge { limit },
             })
     }
 }

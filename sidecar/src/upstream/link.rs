@@ -11,11 +11,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use sallyport_policy::decide::Permit;
 use sallyport_policy::json::{Document, Limits, Splice};
+use sallyport_policy::mcp::answer;
 use sallyport_policy::mcp::era::META_SUBSCRIPTION;
 use sallyport_policy::mcp::message::{Id, Message};
 use sallyport_policy::sse::{Event, Item};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::sse::{SseServer, connect};
 use super::stdio::{Pipe, StdioCommand, start};
@@ -27,8 +29,14 @@ const QUEUE: usize = 64;
 const BACKLOG: usize = 64;
 /// A server that ends sooner than this after its start counts as failing.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// Pause after the second failure in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause between two starts of a failing server.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause that a caller waits for; beyond it, it is told.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How long a message that is no answer may wait for a client that does not read.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a pipe comes to be.
 #[derive(Clone, Debug)]
@@ -43,10 +51,15 @@ pub struct LinkedServer {
     dial: Dial,
     /// Most pipes at once, `limits.children`.
     limit: usize,
-    links: tokio::sync::Mutex<HashMap<Lane, Arc<Link>>>,
-    back_off: Mutex<BackOff>,
+    lanes: Mutex<HashMap<Lane, Arc<Slot>>>,
+    back_off: Arc<Mutex<BackOff>>,
 }
 
+/// The place of one lane's pipe. Its lock is held while the pipe opens, so that a slow start delays nobody else.
+#[derive(Debug, Default)]
+struct Slot(tokio::sync::Mutex<Option<Arc<Link>>>);
+
+/// How starts are slowed down while servers end right after theirs.
 #[derive(Debug, Default)]
 struct BackOff {
     failures: u32,
@@ -57,8 +70,8 @@ struct BackOff {
 #[derive(Debug)]
 struct Link {
     outgoing: mpsc::Sender<Bytes>,
-    gone: tokio_util::sync::CancellationToken,
-    stop: tokio_util::sync::CancellationToken,
+    gone: CancellationToken,
+    stop: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -73,11 +86,19 @@ struct State {
 
 type Delivery = Result<Bytes, UpstreamError>;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Waiting {
+    names: Names,
+    /// A place in the queue that is kept free, so that no answer ever waits for a client that does not read.
+    answer: mpsc::OwnedPermit<Delivery>,
+    between: mpsc::Sender<Delivery>,
+}
+
+/// What the client calls its exchange.
+#[derive(Clone, Debug)]
+struct Names {
     id: Id,
     progress: Option<Id>,
-    answer: mpsc::Sender<Delivery>,
 }
 
 impl LinkedServer {
@@ -86,8 +107,8 @@ impl LinkedServer {
         Self {
             dial,
             limit,
-            links: tokio::sync::Mutex::default(),
-            back_off: Mutex::default(),
+            lanes: Mutex::default(),
+            back_off: Arc::default(),
         }
     }
 
@@ -113,13 +134,7 @@ impl LinkedServer {
         _permit: Permit,
         lane: &Lane,
     ) -> Result<Reply, UpstreamError> {
-        let link = self
-            .links
-            .lock()
-            .await
-            .get(lane)
-            .cloned()
-            .ok_or(UpstreamError::SessionGone)?;
+        let link = self.link(lane, false).await?;
         Ok(Reply::Events {
             session: None,
             events: link.unasked(),
@@ -133,14 +148,24 @@ impl LinkedServer {
 
     /// Ends a lane's server, if there is one.
     pub async fn close(&self, lane: &Lane) {
-        if let Some(link) = self.links.lock().await.remove(lane) {
+        let slot = lock(&self.lanes).remove(lane);
+        if let Some(slot) = slot
+            && let Some(link) = slot.0.lock().await.take()
+        {
             link.stop.cancel();
         }
     }
 
     /// Ends servers of callers that nobody has used for `idle`; sessions are ended by whoever keeps them.
     pub async fn sweep(&self, idle: Duration) {
-        self.links.lock().await.retain(|lane, link| {
+        lock(&self.lanes).retain(|lane, slot| {
+            // One that opens at this moment is in use.
+            let Ok(link) = slot.0.try_lock() else {
+                return true;
+            };
+            let Some(link) = link.as_ref() else {
+                return Arc::strong_count(slot) > 1;
+            };
             let unused = matches!(lane, Lane::Caller(_)) && link.idle_for() > idle;
             if unused {
                 link.stop.cancel();
@@ -151,17 +176,15 @@ impl LinkedServer {
 
     /// Ends every server and waits until they are gone, at most `limit`.
     pub async fn shut_down(&self, limit: Duration) {
-        let links: Vec<_> = self
-            .links
-            .lock()
-            .await
-            .drain()
-            .map(|(_, link)| link)
-            .collect();
-        for link in &links {
-            link.stop.cancel();
-        }
+        let slots: Vec<_> = lock(&self.lanes).drain().map(|(_, slot)| slot).collect();
         let all = async {
+            let mut links = Vec::new();
+            for slot in slots {
+                links.extend(slot.0.lock().await.take());
+            }
+            for link in &links {
+                link.stop.cancel();
+            }
             for link in &links {
                 link.gone.cancelled().await;
             }
@@ -172,73 +195,111 @@ impl LinkedServer {
     }
 
     async fn link(&self, lane: &Lane, opens: bool) -> Result<Arc<Link>, UpstreamError> {
-        let mut links = self.links.lock().await;
-        if let Some(link) = links.get(lane) {
-            if !link.gone.is_cancelled() {
-                return Ok(Arc::clone(link));
-            }
-            links.remove(lane);
-        }
         let may_open = match lane {
             Lane::Session(_) => opens,
             Lane::Caller(_) => true,
         };
+        let slot = self.slot(lane, may_open)?;
+        let mut place = slot.0.lock().await;
+        if let Some(link) = place.as_ref().filter(|link| !link.gone.is_cancelled()) {
+            return Ok(Arc::clone(link));
+        }
         if !may_open {
             // A session's server that died takes the session's state with it; a new one must be opened.
             return Err(UpstreamError::SessionGone);
         }
-        links.retain(|_, link| !link.gone.is_cancelled());
-        if links.len() >= self.limit {
-            return Err(UpstreamError::TooManyChildren(self.limit));
-        }
         let link = self.open().await?;
-        links.insert(lane.clone(), Arc::clone(&link));
+        *place = Some(Arc::clone(&link));
         Ok(link)
     }
 
-    async fn open(&self) -> Result<Arc<Link>, UpstreamError> {
-        let pause = lock(&self.back_off).not_before;
-        if let Some(not_before) = pause {
-            tokio::time::sleep_until(not_before).await;
+    /// The lane's place, counted against the limit from before its server starts.
+    fn slot(&self, lane: &Lane, may_open: bool) -> Result<Arc<Slot>, UpstreamError> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(slot) = lanes.get(lane) {
+            return Ok(Arc::clone(slot));
         }
+        if !may_open {
+            return Err(UpstreamError::SessionGone);
+        }
+        lanes.retain(|_, slot| slot.is_in_use());
+        if lanes.len() >= self.limit {
+            return Err(UpstreamError::TooManyChildren(self.limit));
+        }
+        let slot = Arc::<Slot>::default();
+        lanes.insert(lane.clone(), Arc::clone(&slot));
+        Ok(slot)
+    }
+
+    async fn open(&self) -> Result<Arc<Link>, UpstreamError> {
+        let pause = lock(&self.back_off).pause();
+        if pause > LONGEST_WAIT {
+            return Err(UpstreamError::Unreachable(format!(
+                "it keeps ending right after its start; the next start is in {} s",
+                pause.as_secs()
+            )));
+        }
+        tokio::time::sleep(pause).await;
         let pipe = match &self.dial {
             Dial::Stdio(command) => {
                 start(command).map_err(|error| UpstreamError::Unreachable(error.to_string()))
             }
             Dial::Sse(server) => connect(server).await,
         };
-        let pipe = match pipe {
-            Ok(pipe) => pipe,
-            Err(error) => {
-                lock(&self.back_off).failed();
-                return Err(error);
-            }
-        };
-        Ok(Link::over(pipe, self.watch_life()))
+        let pipe = pipe.inspect_err(|_| lock(&self.back_off).failed())?;
+        let watched = (
+            Arc::clone(&self.back_off),
+            pipe.gone.clone(),
+            pipe.stop.clone(),
+        );
+        tokio::spawn(watch_life(watched.0, watched.1, watched.2));
+        Ok(Link::over(pipe))
     }
+}
 
-    /// Called when a pipe ends, with its age: short lives slow down the next starts.
-    fn watch_life(&self) -> Instant {
-        let mut back_off = lock(&self.back_off);
-        // Counted as a failure until it has lived long enough; the next start after that clears it.
-        match back_off.not_before {
-            Some(since) if since.elapsed() > SHORT_LIFE => *back_off = BackOff::default(),
-            Some(_) | None => {}
+impl Slot {
+    /// Whether a server runs here, or somebody is about to start one.
+    fn is_in_use(self: &Arc<Self>) -> bool {
+        match self.0.try_lock() {
+            Ok(link) => match link.as_ref() {
+                Some(link) => !link.gone.is_cancelled(),
+                None => Arc::strong_count(self) > 1,
+            },
+            Err(_) => true,
         }
-        back_off.failed();
-        Instant::now()
+    }
+}
+
+/// Only a life that was short and that nobody here ended counts as a failure; a long one clears the count.
+async fn watch_life(
+    back_off: Arc<Mutex<BackOff>>,
+    gone: CancellationToken,
+    stop: CancellationToken,
+) {
+    let lived = tokio::time::timeout(SHORT_LIFE, gone.cancelled()).await;
+    match lived {
+        Ok(()) if stop.is_cancelled() => {}
+        Ok(()) => lock(&back_off).failed(),
+        Err(_) => *lock(&back_off) = BackOff::default(),
     }
 }
 
 impl BackOff {
-    /// The first failure costs nothing, later ones double the pause.
+    /// The first failure costs nothing, each further one doubles the pause.
     fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
         let pause = match self.failures {
-            0..=4 => Duration::ZERO, // several sessions that start together are no failure
-            more => Duration::from_millis(100).saturating_mul(1 << (more - 5).min(9)),
+            0 | 1 => Duration::ZERO,
+            more => FIRST_PAUSE.saturating_mul(1 << more.saturating_sub(2).min(16)),
         };
         self.not_before = Some(Instant::now() + pause.min(LONGEST_PAUSE));
+    }
+
+    /// How long the next start has to wait.
+    fn pause(&self) -> Duration {
+        self.not_before.map_or(Duration::ZERO, |at| {
+            at.saturating_duration_since(Instant::now())
+        })
     }
 }
 
@@ -250,13 +311,13 @@ fn opens(document: &Document) -> bool {
 }
 
 impl Link {
-    fn over(pipe: Pipe, started: Instant) -> Arc<Self> {
+    fn over(pipe: Pipe) -> Arc<Self> {
         let state = State {
             next: 1,
             waiting: BTreeMap::new(),
             unasked: None,
             backlog: VecDeque::new(),
-            used: started,
+            used: Instant::now(),
         };
         let link = Arc::new(Self {
             outgoing: pipe.outgoing,
@@ -286,7 +347,11 @@ impl Link {
 
     /// Sends a request under an id of ours and gives the stream of what belongs to it.
     async fn ask(self: &Arc<Self>, document: &Document, id: Id) -> Result<Reply, UpstreamError> {
-        let (answer, mut deliveries) = mpsc::channel(QUEUE);
+        let (between, mut deliveries) = mpsc::channel(QUEUE);
+        let answer = between
+            .clone()
+            .try_reserve_owned()
+            .map_err(|_| UpstreamError::BrokeOff("no room for its answer".into()))?;
         let token = progress_token(document);
         let number = {
             let mut state = lock(&self.state);
@@ -296,9 +361,12 @@ impl Link {
             state.waiting.insert(
                 number,
                 Waiting {
-                    id,
-                    progress: token.clone(),
+                    names: Names {
+                        id,
+                        progress: token.clone(),
+                    },
                     answer,
+                    between,
                 },
             );
             number
@@ -347,28 +415,29 @@ impl Link {
 
     /// Sends a notification or a response.
     async fn tell(&self, document: &Document) -> Result<(), UpstreamError> {
-        let bytes = if cancels(document) {
-            // Of a call that is over: the client's id may be our number of another one, which must go on.
-            let Some(bytes) = self.cancellation(document) else {
-                return Ok(());
-            };
-            bytes
-        } else {
-            document.bytes().clone()
-        };
         lock(&self.state).used = Instant::now();
-        self.write(bytes).await
+        let cancels = document
+            .root()
+            .get("method")
+            .is_some_and(|method| method.is_text("notifications/cancelled"));
+        if !cancels {
+            return self.write(document.bytes().clone()).await;
+        }
+        match self.cancellation(document) {
+            Some(bytes) => self.write(bytes).await,
+            // Over already. The client's id, sent on as it is, could be our number of another exchange.
+            None => Ok(()),
+        }
     }
 
     /// `notifications/cancelled` names the client's id; the server knows ours.
     fn cancellation(&self, document: &Document) -> Option<Bytes> {
-        let root = document.root();
-        let named = root.get("params")?.get("requestId")?;
+        let named = document.root().get("params")?.get("requestId")?;
         let id = Id::of(named)?;
         let number = lock(&self.state)
             .waiting
             .iter()
-            .find(|(_, waiting)| waiting.id == id)
+            .find(|(_, waiting)| waiting.names.id == id)
             .map(|(n, _)| *n)?;
         let mut splice = Splice::new();
         splice.replace(named, number.to_string());
@@ -426,35 +495,44 @@ impl Link {
                     tracing::debug!(number, "an answer that nobody waits for; dropped");
                     return;
                 };
-                deliver(&waiting, restored(&document, &waiting)).await;
+                let answer = restored(&document, &waiting.names);
+                waiting.answer.send(Ok(answer));
             }
-            Message::Notification(_) => {
-                let owner = self.owner_of(&document);
-                match owner {
-                    Some(waiting) => deliver(&waiting, restored(&document, &waiting)).await,
-                    None => self.unowned(bytes).await,
+            Message::Notification(_) => match self.owner_of(&document) {
+                Some((names, between)) => {
+                    deliver(&between, restored(&document, &names), "notification").await;
+                }
+                None => {
+                    self.unowned(bytes, belongs_to_no_call(&message)).await;
+                }
+            },
+            Message::Request(request) => {
+                if !self.unowned(bytes, false).await {
+                    let refusal = answer::to_server(&request.id, &request.method);
+                    drop(self.outgoing.try_send(refusal));
                 }
             }
-            Message::Request(_) => self.unowned(bytes).await,
         }
     }
 
-    /// What no exchange owns: the newest one in flight carries it, else the open stream, else it is kept.
-    async fn unowned(&self, bytes: Bytes) {
+    /// What no exchange owns: the newest one in flight carries it, else the open stream, else it is kept. What is about
+    /// no call goes to the stream first. False where it had to be dropped.
+    async fn unowned(&self, bytes: Bytes, stream_first: bool) -> bool {
         let (newest, stream) = {
             let state = lock(&self.state);
+            let newest = state.waiting.values().next_back();
             (
-                state.waiting.values().next_back().cloned(),
-                state.unasked.clone(),
+                newest.map(|waiting| waiting.between.clone()),
+                state.unasked.clone().filter(|stream| !stream.is_closed()),
             )
         };
-        if let Some(waiting) = newest {
-            return deliver(&waiting, bytes).await;
-        }
-        if let Some(stream) = stream
-            && stream.send(Ok(bytes.clone())).await.is_ok()
-        {
-            return;
+        let reader = if stream_first {
+            stream.or(newest)
+        } else {
+            newest.or(stream)
+        };
+        if let Some(reader) = reader {
+            return deliver(&reader, bytes, "message").await;
         }
         let mut state = lock(&self.state);
         if state.backlog.len() == BACKLOG {
@@ -462,10 +540,11 @@ impl Link {
             tracing::warn!("a message of the server found no reader and was dropped");
         }
         state.backlog.push_back(bytes);
+        true
     }
 
     /// The exchange that a notification belongs to, by progress token or subscription id.
-    fn owner_of(&self, document: &Document) -> Option<Waiting> {
+    fn owner_of(&self, document: &Document) -> Option<(Names, mpsc::Sender<Delivery>)> {
         let params = document.root().get("params")?;
         let mark = params
             .get("progressToken")
@@ -475,7 +554,10 @@ impl Link {
                     .and_then(|meta| meta.get(META_SUBSCRIPTION))
             })
             .and_then(Id::of)?;
-        lock(&self.state).waiting.get(&number_of(&mark)?).cloned()
+        let number = number_of(&mark)?;
+        let state = lock(&self.state);
+        let waiting = state.waiting.get(&number)?;
+        Some((waiting.names.clone(), waiting.between.clone()))
     }
 
     /// A line that is no message we would pass on. If it names one of our exchanges, that one ends with the reason.
@@ -491,9 +573,7 @@ impl Link {
         let waiting = number.and_then(|number| lock(&self.state).waiting.remove(&number));
         if let Some(waiting) = waiting {
             let error = UpstreamError::BrokeOff(why.to_owned());
-            if waiting.answer.send(Err(error)).await.is_err() {
-                tracing::debug!("the exchange was over already");
-            }
+            waiting.answer.send(Err(error));
         }
     }
 }
@@ -524,17 +604,22 @@ impl Drop for Exchange {
     }
 }
 
-async fn deliver(waiting: &Waiting, bytes: Bytes) {
-    if waiting.answer.send(Ok(bytes)).await.is_err() {
-        tracing::debug!("the exchange was over already");
+/// Hands on what is no answer. A pipe carries other exchanges too, so it does not wait long for one client.
+async fn deliver(reader: &mpsc::Sender<Delivery>, bytes: Bytes, what: &str) -> bool {
+    match reader.send_timeout(Ok(bytes), PATIENCE).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "a {what} of the server was dropped; its client does not read");
+            false
+        }
     }
 }
 
-fn cancels(document: &Document) -> bool {
-    let method = document.root().get("method");
-    method
-        .and_then(|method| method.as_str())
-        .is_some_and(|method| method == "notifications/cancelled")
+/// News about the server itself, not about a call.
+fn belongs_to_no_call(message: &Message<'_>) -> bool {
+    message.method().is_some_and(|method| {
+        method.ends_with("/list_changed") || method == "notifications/resources/updated"
+    })
 }
 
 fn progress_token(document: &Document) -> Option<Id> {
@@ -558,13 +643,13 @@ fn renumbered(document: &Document, number: i64, with_progress: bool) -> Bytes {
 }
 
 /// The server's message with the client's own id, progress token and subscription id in it.
-fn restored(document: &Document, waiting: &Waiting) -> Bytes {
+fn restored(document: &Document, names: &Names) -> Bytes {
     let mut splice = Splice::new();
     let root = document.root();
     if root.get("id").is_some() {
-        splice.set_member(root, "id", waiting.id.to_json());
+        splice.set_member(root, "id", names.id.to_json());
     }
-    if let (Some(params), Some(progress)) = (root.get("params"), &waiting.progress)
+    if let (Some(params), Some(progress)) = (root.get("params"), &names.progress)
         && params.get("progressToken").is_some()
     {
         splice.set_member(params, "progressToken", progress.to_json());
@@ -573,7 +658,7 @@ fn restored(document: &Document, waiting: &Waiting) -> Bytes {
         if let Some(meta) = root.get(holder).and_then(|holder| holder.get("_meta"))
             && meta.get(META_SUBSCRIPTION).is_some()
         {
-            splice.set_member(meta, META_SUBSCRIPTION, waiting.id.to_json());
+            splice.set_member(meta, META_SUBSCRIPTION, names.id.to_json());
         }
     }
     splice.apply(document)

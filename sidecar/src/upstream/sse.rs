@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use sallyport_policy::sse::{Item, Parser};
+use sallyport_policy::sse::{Item, Parser, SseError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -72,7 +72,10 @@ impl Reading {
                     self.ready.reverse();
                     if let Err(error) = pushed {
                         self.over = true;
-                        return Some(Err(UpstreamError::BrokeOff(error.to_string())));
+                        return Some(Err(match error {
+                            SseError::TooLarge { limit } => UpstreamError::TooLarge { limit },
+                            SseError::Utf8(_) => UpstreamError::BrokeOff(error.to_string()),
+                        }));
                     }
                 }
             }

@@ -26,7 +26,6 @@ const ADA: Approver<'_> = Approver {
     group: "stock-leads",
     reason: "I am sure",
 };
-
 pub(crate) fn held_and_approved(stage: &mut Stage, scene: &Scene) -> Result<()> {
     stage.act(&format!("Ada runs `{CHANGE}`."));
     let (first, id) = meanwhile(scene, |id| {
@@ -52,10 +51,9 @@ pub(crate) fn held_and_approved(stage: &mut Stage, scene: &Scene) -> Result<()> 
     stage.act("Ada's agent sends the very same call again.");
     let repeat = scene.ada(&[sql("change", CHANGE)])?;
     let told = text(of(&repeat, "change"));
-    let refused = !ran(of(&repeat, "change"));
     stage.check_in(
-        &format!("it does not run again: \"{told}\""),
-        refused,
+        &format!("the approval is used up, and the agent hears it: \"{told}\""),
+        !ran(of(&repeat, "change")) && told.contains("used"),
         &repeat,
     );
     stage.check_in(

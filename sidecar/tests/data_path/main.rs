@@ -1,0 +1,21 @@
+//! The data path from socket to socket: a real guard, a real server behind it, and clients that send bytes.
+//!
+//! Each test's name says the law of `semantics.md` or the trap that it proves. For every refusal three things are
+//! looked at: what the client is told, that the server never heard of it, and that one record tells the reason.
+
+mod batches;
+mod bodies;
+mod callers;
+mod eras;
+mod heads;
+mod limits;
+mod linked;
+mod lists;
+mod old_transport;
+mod policy_changes;
+mod recordings;
+mod server_asks;
+mod sessions;
+mod streams;
+mod support;
+mod transports;

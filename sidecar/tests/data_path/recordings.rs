@@ -1,0 +1,107 @@
+//! Laws 30 and 31 from socket to disk.
+
+use sallyport_policy::record::event::{Event, Outcome};
+use serde_json::json;
+
+use crate::support::{Plan, Server, Token, answer, mcp};
+
+#[tokio::test]
+async fn law_30_every_request_and_notification_ends_exactly_once_and_in_its_callers_chain() {
+    let server = Server::usual().await;
+    let guard = Plan::over(&server).start().await;
+    let ada = guard.ada().session("2025-06-18").await;
+    ada.notify("notifications/initialized", json!({})).await;
+    ada.request("ping", json!({})).await;
+    ada.request("tools/list", json!({})).await;
+    ada.call("read", json!({"path": "/a"})).await;
+    ada.call("read", json!({"path": "/vault/x"})).await;
+    ada.call("hidden", json!({})).await;
+    ada.request("nonsense", json!({})).await;
+    ada.request("resources/read", json!({"uri": 7})).await;
+    guard.ada().modern().request("server/discover", json!({})).await;
+    guard.eve().call("read", json!({})).await;
+    let agent = guard.client(&Token { client: "another", ..Token::default() });
+    agent.request("ping", json!({})).await;
+    let calls = guard.calls();
+    assert_eq!(calls.len(), 12);
+    for call in &calls {
+        assert_eq!(call.ended.len(), 1, "{call:?}");
+        assert_eq!(call.ended[0].executed, call.events.iter().any(|event| matches!(event, Event::Forwarded(_))), "{call:?}");
+    }
+    let began: Vec<_> = guard
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::SessionBegan(began) => Some((began.caller.subject.to_string(), began.caller.client.unwrap().to_string())),
+            _ => None,
+        })
+        .collect();
+    let expected = [("ada", "agent"), ("eve", "agent"), ("ada", "another")].map(|(user, client)| (user.to_owned(), client.to_owned()));
+    assert_eq!(began, expected, "one chain a principal and client");
+    let call = calls.iter().find(|call| call.requested.method == "nonsense").unwrap();
+    assert_eq!(call.reason(), "unknown_method");
+    assert_eq!(call.decided.len(), 1);
+}
+
+#[tokio::test]
+async fn law_31_strict_with_a_state_that_takes_nothing_serves_nothing() {
+    let server = Server::usual().await;
+    let mut plan = Plan::over(&server);
+    plan.quota = Some(1);
+    let guard = plan.start().await;
+    for client in [guard.ada(), guard.ada().modern()] {
+        let reply = client.call("read", json!({})).await;
+        let json = reply.json();
+        assert!(json["result"]["isError"] == true || json.get("error").is_some(), "{json}");
+        assert!(reply.text().contains("recording_unavailable"), "{json}");
+        let list = client.request("prompts/list", json!({})).await;
+        assert!(list.json().get("error").is_some(), "{}", list.text());
+    }
+    let reply = guard.ada().initialize("2025-06-18").await;
+    assert!(reply.json().get("error").is_some(), "{}", reply.text());
+    for method in ["tools/call", "prompts/list", "initialize"] {
+        assert_eq!(server.of(method).len(), 0, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn law_31_an_answer_that_cannot_be_stored_is_withheld_and_the_client_hears_that_it_ran() {
+    let text = "word ".repeat(100_000);
+    let server = Server::new(move |seen| match seen.rpc().as_str() {
+        "tools/call" => answer(&seen, json!({"content": [{"type": "text", "text": text}]})),
+        _ => mcp(&seen),
+    })
+    .await;
+    let mut plan = Plan::over(&server);
+    plan.quota = Some(300_000);
+    let guard = plan.start().await;
+    let reply = guard.ada().call("read", json!({})).await;
+    assert!(reply.text().len() < 2000, "{} bytes", reply.text().len());
+    assert_eq!(reply.json()["result"]["isError"], true, "{}", reply.text());
+    assert!(reply.text().contains("was executed"), "{}", reply.text());
+    let call = guard.call("tools/call").await;
+    assert_eq!((call.end().outcome, call.reason()), (Outcome::Withheld, "recording_unavailable"));
+    assert!(call.end().executed);
+    assert_eq!(server.of("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn no_token_and_no_credential_is_ever_recorded() {
+    let server = Server::usual().await;
+    let guard = Plan::over(&server).start().await;
+    let token = guard.token(&Token::default());
+    let ada = guard.ada().session("2025-06-18").await;
+    ada.call("read", json!({"path": format!("leak {token}")})).await;
+    ada.call("write", json!({"body": crate::support::UPSTREAM_SECRET})).await;
+    let mut all = Vec::new();
+    for folder in ["segments", "payloads"] {
+        for file in std::fs::read_dir(guard.state().join("recordings").join(folder)).unwrap() {
+            all.extend(std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+    let all = String::from_utf8_lossy(&all).into_owned();
+    assert!(all.contains("leak "));
+    for secret in [token.as_str(), crate::support::UPSTREAM_SECRET] {
+        assert!(!all.contains(secret));
+    }
+}
