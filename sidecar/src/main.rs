@@ -239,10 +239,17 @@ fn log(levels: Targets) {
             .with_current_span(false)
             .with_span_list(false)
     };
-    tracing_subscriber::registry()
-        .with(line().with_writer(std::io::stdout).with_filter(audit))
-        .with(line().with_writer(std::io::stderr).with_filter(rest))
-        .init();
+    let both = vec![
+        line()
+            .with_writer(std::io::stdout)
+            .with_filter(audit)
+            .boxed(),
+        line()
+            .with_writer(std::io::stderr)
+            .with_filter(rest)
+            .boxed(),
+    ];
+    tracing_subscriber::registry().with(both).init();
 }
 
 /// Before the log is there, and when there is no more: one line to whoever reads the container's log.

@@ -103,7 +103,9 @@ impl Relay<'_> {
     fn may_hear(&self, call: &Call<'_>) -> bool {
         let context = self.context();
         let wants_logs = match self {
-            Self::Call(flight) | Self::Unheard(flight) => flight.wants_logs || !context.revision.is_modern(),
+            Self::Call(flight) | Self::Unheard(flight) => {
+                flight.wants_logs || !context.revision.is_modern()
+            }
             Self::Session(_) => !context.revision.is_modern(),
         };
         if call.method.name == "notifications/message" && !wants_logs {

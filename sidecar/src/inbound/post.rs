@@ -162,7 +162,9 @@ fn accepted(headers: &HeaderMap) -> (bool, bool) {
 /// Each element is judged alone, and none is kept waiting (law 16).
 async fn batch(context: &Context, messages: &[Message<'_>]) -> Response<ReplyBody> {
     if messages.len() > MOST_OF_A_BATCH {
-        let reply = refusal(&Malformed::Batch { limit: MOST_OF_A_BATCH });
+        let reply = refusal(&Malformed::Batch {
+            limit: MOST_OF_A_BATCH,
+        });
         context.gateway.metrics.refused("batch_too_long");
         return reply::own(&reply);
     }

@@ -80,11 +80,7 @@ fn place(admitted: Admitted) -> Result<Context, Box<Response<ReplyBody>>> {
     };
     let gateway = &admitted.gateway;
     let named = header(headers::SESSION);
-    let session = named.and_then(|id| {
-        gateway
-            .sessions
-            .find(id, &admitted.verified, gateway.now())
-    });
+    let session = named.and_then(|id| gateway.sessions.find(id, &admitted.verified, gateway.now()));
     let stated = match header(headers::VERSION).map(Revision::parse) {
         Some(None) => {
             return Err(Box::new(refuse(

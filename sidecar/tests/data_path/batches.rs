@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Play, Plan, Server, answer, mcp};
+use crate::support::{Plan, Play, Server, answer, mcp};
 
 fn call(id: u64, tool: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
@@ -24,7 +24,11 @@ async fn trap_03_a_batch_hides_no_forbidden_call() {
     assert_eq!(reply.status, 200);
     let answers = reply.json();
     let by_id = |id: u64| {
-        let found = answers.as_array().unwrap().iter().find(|answer| answer["id"] == id);
+        let found = answers
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|answer| answer["id"] == id);
         found.unwrap().clone()
     };
     assert_eq!(answers.as_array().unwrap().len(), 4);
@@ -36,7 +40,14 @@ async fn trap_03_a_batch_hides_no_forbidden_call() {
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].json()["params"]["arguments"]["path"], "/a");
     assert!(guard.calls().iter().all(|call| call.ended.len() == 1));
-    assert_eq!(guard.calls().iter().filter(|call| call.requested.method == "tools/call").count(), 3);
+    assert_eq!(
+        guard
+            .calls()
+            .iter()
+            .filter(|call| call.requested.method == "tools/call")
+            .count(),
+        3
+    );
 }
 
 #[tokio::test]
@@ -47,7 +58,10 @@ async fn trap_03_arrays_that_are_no_batch_of_this_revision_are_refused_whole() {
     let rows = [
         ("2025-03-26", json!([])),
         ("2025-03-26", json!([[good]])),
-        ("2025-03-26", json!([good, {"jsonrpc": "2.0", "id": 2, "method": "initialize", "params": {}}])),
+        (
+            "2025-03-26",
+            json!([good, {"jsonrpc": "2.0", "id": 2, "method": "initialize", "params": {}}]),
+        ),
         ("2025-03-26", json!([good, good])),
         ("2025-03-26", json!([good, 7])),
         ("2025-06-18", json!([good])),
@@ -60,8 +74,15 @@ async fn trap_03_arrays_that_are_no_batch_of_this_revision_are_refused_whole() {
         assert_eq!(reply.code(), -32600);
     }
     let modern = guard.ada().modern();
-    let inner = modern.body(&json!(1), "tools/call", json!({"name": "read", "arguments": {}}));
-    let reply = modern.mirrored(&inner).post(json!([inner]).to_string()).await;
+    let inner = modern.body(
+        &json!(1),
+        "tools/call",
+        json!({"name": "read", "arguments": {}}),
+    );
+    let reply = modern
+        .mirrored(&inner)
+        .post(json!([inner]).to_string())
+        .await;
     assert_eq!(reply.status, 400);
     assert_eq!(server.of("tools/call").len(), 0);
 }
@@ -76,14 +97,29 @@ async fn law_16_a_held_element_is_answered_as_pending_or_refused_at_once() {
     ]);
     let guard = Plan::over(&server).rules(rules).start().await;
     let ada = guard.ada().session("2025-03-26").await;
-    let batch = json!([call(1, "read", &json!({})), call(2, "write", &json!({})), call(3, "wide", &json!({}))]);
+    let batch = json!([
+        call(1, "read", &json!({})),
+        call(2, "write", &json!({})),
+        call(3, "wide", &json!({}))
+    ]);
     let reply = ada.post(batch.to_string()).await;
-    assert_eq!(reply.status, 200, "a challenge would hide that the first one ran: {}", reply.text());
+    assert_eq!(
+        reply.status,
+        200,
+        "a challenge would hide that the first one ran: {}",
+        reply.text()
+    );
     let answers = reply.json();
     assert_eq!(answers.as_array().unwrap().len(), 3);
-    assert_eq!(answers[1]["result"]["isError"], true, "no approvals are kept here");
+    assert_eq!(
+        answers[1]["result"]["isError"], true,
+        "no approvals are kept here"
+    );
     assert_eq!(answers[2]["id"], 3);
-    assert!(answers[2].to_string().contains("insufficient_scope"), "{answers}");
+    assert!(
+        answers[2].to_string().contains("insufficient_scope"),
+        "{answers}"
+    );
     assert_eq!(server.of("tools/call").len(), 1);
 }
 

@@ -27,13 +27,20 @@ async fn every_request_without_a_good_token_is_challenged_and_leaves_a_trace() {
         let reply = stranger.send(method.clone(), path, "{}".into()).await;
         assert_eq!(reply.status, 401, "{method} {path}");
         let challenge = reply.header("www-authenticate");
-        assert!(challenge.contains(&format!("resource_metadata=\"{metadata}\"")), "{challenge}");
+        assert!(
+            challenge.contains(&format!("resource_metadata=\"{metadata}\"")),
+            "{challenge}"
+        );
         assert!(!challenge.contains("error="), "{challenge}");
     }
     let bad = stranger.with("authorization", "Bearer not-a-token");
     let reply = bad.request("ping", json!({})).await;
     assert_eq!(reply.status, 401);
-    assert!(reply.header("www-authenticate").contains("error=\"invalid_token\""));
+    assert!(
+        reply
+            .header("www-authenticate")
+            .contains("error=\"invalid_token\"")
+    );
     assert_eq!(guard.refused("token_missing"), 5);
     assert_eq!(guard.refused("token_malformed"), 1);
     assert_eq!(server.all().len(), 0);
@@ -47,7 +54,10 @@ async fn rfc_9728_metadata_is_open_to_anybody_by_path_and_at_the_root() {
     let keys = LocalIssuer::open(folder.path(), None).unwrap().jwks();
     let guard = Plan::over(&server)
         .with("publicUrl", json!("https://inventory.example.com/mcp"))
-        .with("authentication", json!({"issuers": [{"issuer": "https://idp.example.com", "jwks": keys}]}))
+        .with(
+            "authentication",
+            json!({"issuers": [{"issuer": "https://idp.example.com", "jwks": keys}]}),
+        )
         .start()
         .await;
     let stranger = Client::new(guard.address, None);
@@ -61,10 +71,19 @@ async fn rfc_9728_metadata_is_open_to_anybody_by_path_and_at_the_root() {
         assert_eq!(reply.header("access-control-allow-origin"), "*");
         let json = reply.json();
         assert_eq!(json["resource"], "https://inventory.example.com/mcp");
-        assert_eq!(json["authorization_servers"], json!(["https://idp.example.com"]));
+        assert_eq!(
+            json["authorization_servers"],
+            json!(["https://idp.example.com"])
+        );
         assert_eq!(json["bearer_methods_supported"], json!(["header"]));
     }
-    assert_eq!(stranger.get("/.well-known/oauth-protected-resource/other").await.status, 404);
+    assert_eq!(
+        stranger
+            .get("/.well-known/oauth-protected-resource/other")
+            .await
+            .status,
+        404
+    );
     assert_eq!(server.all().len(), 0);
 }
 
@@ -77,8 +96,14 @@ async fn a_missing_scope_is_a_step_up_challenge_that_names_all_of_them() {
         let reply = client.call("read", json!({})).await;
         assert_eq!(reply.status, 403);
         let challenge = reply.header("www-authenticate");
-        assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
-        assert!(challenge.contains("customers.read") && challenge.contains("customers.list"), "{challenge}");
+        assert!(
+            challenge.contains("error=\"insufficient_scope\""),
+            "{challenge}"
+        );
+        assert!(
+            challenge.contains("customers.read") && challenge.contains("customers.list"),
+            "{challenge}"
+        );
         assert!(challenge.contains("resource_metadata="), "{challenge}");
         let call = guard.call("tools/call").await;
         assert_eq!(call.reason(), "insufficient_scope");
@@ -109,10 +134,20 @@ async fn law_12_the_server_sees_an_allow_list_of_headers_and_its_own_credential(
         .with("origin", &format!("http://{}", guard.address))
         .with("mcp-name", "mirrored-in-a-legacy-request")
         .with("x-tenant", "blue")
-        .with("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        .with(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        );
     assert_eq!(client.call("read", json!({"path": "/a"})).await.status, 200);
     let seen = server.of("tools/call").remove(0);
-    for stripped in ["cookie", "x-forwarded-for", "x-user", "forwarded", "origin", "mcp-name"] {
+    for stripped in [
+        "cookie",
+        "x-forwarded-for",
+        "x-user",
+        "forwarded",
+        "origin",
+        "mcp-name",
+    ] {
         assert_eq!(seen.header(stripped), None, "{stripped}");
     }
     assert_eq!(seen.header("authorization"), Some(UPSTREAM));
@@ -140,8 +175,16 @@ async fn law_25_the_servers_own_credential_is_masked_wherever_it_says_it() {
     let guard = Plan::over(&server).start().await;
     let reply = guard.ada().call("read", json!({})).await;
     assert_eq!(reply.status, 200);
-    assert!(!reply.text().contains("upstream-credential"), "{}", reply.text());
-    assert!(reply.json()["result"]["_meta"].to_string().contains("dev.sallyport/redacted"));
+    assert!(
+        !reply.text().contains("upstream-credential"),
+        "{}",
+        reply.text()
+    );
+    assert!(
+        reply.json()["result"]["_meta"]
+            .to_string()
+            .contains("dev.sallyport/redacted")
+    );
     let call = guard.call("tools/call").await;
     assert!(format!("{:?}", call.events).contains("masks"));
     assert!(!format!("{:?}", guard.records()).contains("upstream-credential"));
@@ -154,9 +197,24 @@ async fn law_12_the_address_is_the_peers_unless_a_trusted_proxy_says_otherwise()
     let server = Server::usual().await;
     let rows: [(&str, Value, &str, bool); 4] = [
         ("nobody is trusted", json!({}), "10.0.0.1", false),
-        ("the peer is trusted", json!({"trustedProxies": ["127.0.0.0/8"]}), "10.0.0.1", true),
-        ("the caller adds one in front", json!({"trustedProxies": ["127.0.0.0/8"]}), "10.0.0.1, 203.0.113.9", false),
-        ("nonsense", json!({"trustedProxies": ["127.0.0.0/8"]}), "10.0.0.1, unknown", false),
+        (
+            "the peer is trusted",
+            json!({"trustedProxies": ["127.0.0.0/8"]}),
+            "10.0.0.1",
+            true,
+        ),
+        (
+            "the caller adds one in front",
+            json!({"trustedProxies": ["127.0.0.0/8"]}),
+            "10.0.0.1, 203.0.113.9",
+            false,
+        ),
+        (
+            "nonsense",
+            json!({"trustedProxies": ["127.0.0.0/8"]}),
+            "10.0.0.1, unknown",
+            false,
+        ),
     ];
     for (row, listener, forwarded, allowed) in rows {
         let guard = Plan::over(&server)
@@ -169,6 +227,11 @@ async fn law_12_the_address_is_the_peers_unless_a_trusted_proxy_says_otherwise()
             .with("x-forwarded-for", forwarded)
             .call("read", json!({}))
             .await;
-        assert_eq!(reply.json().get("error").is_none() && reply.json()["result"]["isError"] != true, allowed, "{row}: {}", reply.text());
+        assert_eq!(
+            reply.json().get("error").is_none() && reply.json()["result"]["isError"] != true,
+            allowed,
+            "{row}: {}",
+            reply.text()
+        );
     }
 }

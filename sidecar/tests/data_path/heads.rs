@@ -57,7 +57,9 @@ async fn trap_17_what_two_http_stacks_read_differently_never_reaches_the_server(
         ),
         (
             "two versions",
-            format!("{length}MCP-Protocol-Version: 2025-06-18\r\nMcp-Protocol-Version: 2025-03-26\r\n"),
+            format!(
+                "{length}MCP-Protocol-Version: 2025-06-18\r\nMcp-Protocol-Version: 2025-03-26\r\n"
+            ),
             PING,
         ),
         (
@@ -85,7 +87,10 @@ async fn trap_17_what_two_http_stacks_read_differently_never_reaches_the_server(
     for (row, extra, body) in rows {
         let heard = raw(guard.address, &spelled(&token, &extra, body)).await;
         assert!(heard.starts_with("HTTP/1.1 4"), "{row}: {heard}");
-        assert!(!heard.contains(" 401 ") && !heard.contains(" 403 "), "{row}: {heard}");
+        assert!(
+            !heard.contains(" 401 ") && !heard.contains(" 403 "),
+            "{row}: {heard}"
+        );
     }
     assert_eq!(server.all().len(), 0);
     let good = raw(guard.address, &spelled(&token, &length, PING)).await;
@@ -115,7 +120,10 @@ async fn trap_17_after_a_body_in_chunks_nothing_more_is_read_from_the_connection
         let heard = raw(guard.address, request.as_bytes()).await;
         assert_eq!(heard.matches("HTTP/1.1 ").count(), 1, "{heard}");
         assert!(heard.contains("connection: close"), "{heard}");
-        assert!(server.all().len() <= before + 1, "what follows is nobody's request");
+        assert!(
+            server.all().len() <= before + 1,
+            "what follows is nobody's request"
+        );
     }
 }
 
@@ -124,16 +132,15 @@ async fn trap_28_upgrades_tunnels_and_other_methods_are_not_offered() {
     let server = Server::usual().await;
     let guard = Plan::over(&server).start().await;
     let token = guard.token(&Token::default());
-    let upgrade = format!(
-        "Content-Length: {}\r\nUpgrade: websocket\r\n",
-        PING.len()
-    );
+    let upgrade = format!("Content-Length: {}\r\nUpgrade: websocket\r\n", PING.len());
     assert!(
         raw(guard.address, &spelled(&token, &upgrade, PING))
             .await
             .starts_with("HTTP/1.1 400")
     );
-    let connect = format!("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let connect = format!(
+        "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
     assert!(
         raw(guard.address, connect.as_bytes())
             .await
@@ -176,7 +183,11 @@ async fn foreign_hosts_and_origins_are_refused_before_a_token_is_looked_at() {
     let guard = Plan::over(&server).start().await;
     let host = guard.ada().with("host", "evil.example.com");
     assert_eq!(host.post(PING).await.status, 421);
-    for origin in ["https://evil.example.com", "null", "http://127.0.0.1.evil.example.com"] {
+    for origin in [
+        "https://evil.example.com",
+        "null",
+        "http://127.0.0.1.evil.example.com",
+    ] {
         let reply = guard.ada().with("origin", origin).post(PING).await;
         assert_eq!(reply.status, 403, "{origin}");
         assert_eq!(reply.header("www-authenticate"), "");
@@ -228,7 +239,16 @@ async fn trap_30_a_token_in_the_query_is_refused_and_never_used() {
 async fn nothing_of_the_server_is_reachable_but_its_mcp_endpoint() {
     let server = Server::usual().await;
     let guard = Plan::over(&server).start().await;
-    for path in ["/", "/metrics", "/mcp/", "/mcp/../admin", "/%6dcp", "//mcp", "/register", "/mcp/x"] {
+    for path in [
+        "/",
+        "/metrics",
+        "/mcp/",
+        "/mcp/../admin",
+        "/%6dcp",
+        "//mcp",
+        "/register",
+        "/mcp/x",
+    ] {
         let reply = guard.ada().send(Method::POST, path, PING.into()).await;
         assert_eq!(reply.status, 404, "{path}");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Play, Plan, Server, Step, Token, event, mcp, raw, soon};
+use crate::support::{Plan, Play, Server, Step, Token, event, mcp, raw, soon};
 
 #[tokio::test]
 async fn law_08_an_exhausted_budget_is_a_tool_error_that_says_when_to_come_back() {
@@ -13,17 +13,29 @@ async fn law_08_an_exhausted_budget_is_a_tool_error_that_says_when_to_come_back(
     let budget = json!({"budgets": [{"tools": ["*"], "calls": 2, "per": "1h", "by": "Principal"}]});
     let guard = Plan::over(&server).with("limits", budget).start().await;
     for _ in 0..2 {
-        assert_eq!(guard.ada().call("read", json!({})).await.json()["result"]["content"][0]["text"], "done");
+        assert_eq!(
+            guard.ada().call("read", json!({})).await.json()["result"]["content"][0]["text"],
+            "done"
+        );
     }
     for client in [guard.ada(), guard.ada().modern()] {
         let reply = client.call("read", json!({})).await;
         assert_eq!(reply.status, 200);
         let result = &reply.json()["result"];
         assert_eq!(result["isError"], true);
-        assert!(result["_meta"]["dev.sallyport/retryAfter"].as_u64().unwrap() > 60, "{result}");
+        assert!(
+            result["_meta"]["dev.sallyport/retryAfter"]
+                .as_u64()
+                .unwrap()
+                > 60,
+            "{result}"
+        );
         assert_eq!(guard.call("tools/call").await.reason(), "budget_exhausted");
     }
-    assert_eq!(guard.eve().call("read", json!({})).await.json()["result"]["content"][0]["text"], "done");
+    assert_eq!(
+        guard.eve().call("read", json!({})).await.json()["result"]["content"][0]["text"],
+        "done"
+    );
     assert_eq!(server.of("tools/call").len(), 3);
 }
 
@@ -34,7 +46,10 @@ async fn law_08_too_many_calls_at_once_are_refused_and_a_slot_frees_itself() {
         _ => mcp(&seen),
     })
     .await;
-    let guard = Plan::over(&server).with("limits", json!({"concurrentCalls": 1})).start().await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"concurrentCalls": 1}))
+        .start()
+        .await;
     let first = guard.ada();
     let running = tokio::spawn(async move { first.call("read", json!({})).await });
     crate::support::until("the call", || server.of("tools/call").pop()).await;
@@ -42,13 +57,19 @@ async fn law_08_too_many_calls_at_once_are_refused_and_a_slot_frees_itself() {
     assert_eq!(reply.json()["result"]["isError"], true, "{}", reply.text());
     assert_eq!(guard.call("tools/call").await.reason(), "too_many_calls");
     assert_eq!(running.await.unwrap().status, 200);
-    assert_eq!(guard.eve().call("read", json!({})).await.json()["result"]["content"][0]["text"], "done");
+    assert_eq!(
+        guard.eve().call("read", json!({})).await.json()["result"]["content"][0]["text"],
+        "done"
+    );
 }
 
 #[tokio::test]
 async fn law_15_bodies_beyond_the_limit_are_refused_unread_and_by_their_chunks() {
     let server = Server::usual().await;
-    let guard = Plan::over(&server).with("limits", json!({"requestBytes": "64Ki"})).start().await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"requestBytes": "64Ki"}))
+        .start()
+        .await;
     let big = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read", "arguments": {"path": "x".repeat(70_000)}}}).to_string();
     let reply = guard.ada().post(big.clone()).await;
     assert_eq!((reply.status.as_u16(), reply.code()), (413, -32600));
@@ -57,7 +78,11 @@ async fn law_15_bodies_beyond_the_limit_are_refused_unread_and_by_their_chunks()
         "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{big}\r\n0\r\n\r\n",
         big.len()
     );
-    assert!(raw(guard.address, chunked.as_bytes()).await.starts_with("HTTP/1.1 413"));
+    assert!(
+        raw(guard.address, chunked.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 413")
+    );
     assert_eq!(guard.refused("request_too_large"), 2);
     assert_eq!(server.all().len(), 0);
 }
@@ -65,8 +90,13 @@ async fn law_15_bodies_beyond_the_limit_are_refused_unread_and_by_their_chunks()
 #[tokio::test]
 async fn law_15_above_the_memory_of_the_process_new_calls_are_refused() {
     let server = Server::usual().await;
-    let guard = Plan::over(&server).with("limits", json!({"memory": "64Ki"})).start().await;
-    let body = |bytes: usize| json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read", "arguments": {"path": "x".repeat(bytes)}}}).to_string();
+    let guard = Plan::over(&server)
+        .with("limits", json!({"memory": "64Ki"}))
+        .start()
+        .await;
+    let body = |bytes: usize| {
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read", "arguments": {"path": "x".repeat(bytes)}}}).to_string()
+    };
     let reply = guard.ada().post(body(40_000)).await;
     assert_eq!(reply.status, 503, "{}", reply.text());
     assert_eq!(reply.header("retry-after"), "1");
@@ -76,11 +106,20 @@ async fn law_15_above_the_memory_of_the_process_new_calls_are_refused() {
         "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{big}\r\n0\r\n\r\n",
         big.len()
     );
-    assert!(raw(guard.address, chunked.as_bytes()).await.starts_with("HTTP/1.1 503"), "a body in chunks counts too");
+    assert!(
+        raw(guard.address, chunked.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 503"),
+        "a body in chunks counts too"
+    );
     assert_eq!(guard.refused("memory"), 2);
     assert_eq!(server.all().len(), 0);
     assert_eq!(guard.ada().post(body(10)).await.status, 200);
-    assert!(guard.metrics().contains("sallyport_bodies_bytes 0"), "all of it is given back: {}", guard.metrics());
+    assert!(
+        guard.metrics().contains("sallyport_bodies_bytes 0"),
+        "all of it is given back: {}",
+        guard.metrics()
+    );
 }
 
 #[tokio::test]
@@ -88,25 +127,40 @@ async fn law_15_an_answer_beyond_the_limit_is_not_given_out() {
     let big = "x".repeat(200_000);
     let (json_big, event_big) = (big.clone(), big);
     let plain = Server::new(move |seen| match seen.rpc().as_str() {
-        "tools/call" => crate::support::answer(&seen, json!({"content": [{"type": "text", "text": json_big}]})),
+        "tools/call" => crate::support::answer(
+            &seen,
+            json!({"content": [{"type": "text", "text": json_big}]}),
+        ),
         _ => mcp(&seen),
     })
     .await;
     let streamed = Server::new(move |seen| match seen.rpc().as_str() {
         "tools/call" => Play::events(vec![
-            event(&crate::support::result_of(&seen, json!({"content": [{"type": "text", "text": event_big}]}))),
+            event(&crate::support::result_of(
+                &seen,
+                json!({"content": [{"type": "text", "text": event_big}]}),
+            )),
             Step::Hang,
         ]),
         _ => mcp(&seen),
     })
     .await;
     for server in [plain, streamed] {
-        let guard = Plan::over(&server).with("limits", json!({"responseBytes": "64Ki"})).start().await;
+        let guard = Plan::over(&server)
+            .with("limits", json!({"responseBytes": "64Ki"}))
+            .start()
+            .await;
         let reply = guard.ada().call("read", json!({})).await;
         let text = reply.text();
-        assert!(text.contains("too large") && text.contains("may have been executed"), "{text}");
+        assert!(
+            text.contains("too large") && text.contains("may have been executed"),
+            "{text}"
+        );
         assert!(text.len() < 1000);
-        assert_eq!(guard.call("tools/call").await.reason(), "response_too_large");
+        assert_eq!(
+            guard.call("tools/call").await.reason(),
+            "response_too_large"
+        );
     }
 }
 
@@ -115,13 +169,17 @@ async fn a_head_that_trickles_in_is_cut_off() {
     let server = Server::usual().await;
     let guard = Plan::over(&server).start().await;
     let mut slow = tokio::net::TcpStream::connect(guard.address).await.unwrap();
-    slow.write_all(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n").await.unwrap();
+    slow.write_all(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        .await
+        .unwrap();
     let cut = tokio::time::timeout(Duration::from_secs(20), async {
         let mut buffer = [0; 512];
         while matches!(slow.read(&mut buffer).await, Ok(read) if read > 0) {}
     });
     let (cut, served) = tokio::join!(cut, async {
-        soon("another caller", guard.ada().request("ping", json!({}))).await.status
+        soon("another caller", guard.ada().request("ping", json!({})))
+            .await
+            .status
     });
     assert!(cut.is_ok(), "the head has a time limit");
     assert_eq!(served, 200);
@@ -131,14 +189,26 @@ async fn a_head_that_trickles_in_is_cut_off() {
 async fn heads_have_a_size_and_a_number_of_headers() {
     let server = Server::usual().await;
     let guard = Plan::over(&server).start().await;
-    let large = guard.ada().with("x-large", &"x".repeat(100_000)).request("ping", json!({})).await;
-    assert!([400, 413, 431].contains(&large.status.as_u16()), "{}", large.status);
+    let large = guard
+        .ada()
+        .with("x-large", &"x".repeat(100_000))
+        .request("ping", json!({}))
+        .await;
+    assert!(
+        [400, 413, 431].contains(&large.status.as_u16()),
+        "{}",
+        large.status
+    );
     let mut many = guard.ada();
     for number in 0..150 {
         many = many.with(&format!("x-{number}"), "1");
     }
     let many = many.request("ping", json!({})).await;
-    assert!([400, 431].contains(&many.status.as_u16()), "{}", many.status);
+    assert!(
+        [400, 431].contains(&many.status.as_u16()),
+        "{}",
+        many.status
+    );
     assert_eq!(server.all().len(), 0);
 }
 
@@ -146,11 +216,22 @@ async fn heads_have_a_size_and_a_number_of_headers() {
 async fn a_server_that_is_not_there_is_told_as_such() {
     let target = sallyport_sidecar::run::Target::Http("http://127.0.0.1:1/mcp".parse().unwrap());
     let guard = Plan::to(target).start().await;
-    for (method, params) in [("ping", json!({})), ("tools/call", json!({"name": "read", "arguments": {}}))] {
+    for (method, params) in [
+        ("ping", json!({})),
+        ("tools/call", json!({"name": "read", "arguments": {}})),
+    ] {
         let reply = guard.ada().request(method, params).await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (502, -32603), "{}", reply.text());
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (502, -32603),
+            "{}",
+            reply.text()
+        );
         assert_eq!(reply.json()["id"], 1);
         let call = guard.call(method).await;
-        assert_eq!(call.end().outcome, sallyport_policy::record::event::Outcome::UpstreamFailed);
+        assert_eq!(
+            call.end().outcome,
+            sallyport_policy::record::event::Outcome::UpstreamFailed
+        );
     }
 }

@@ -8,7 +8,7 @@ use sallyport_sidecar::run::Target;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::support::{Client, Guard, Play, Plan, Server, Step, Stream, mcp, until};
+use crate::support::{Client, Guard, Plan, Play, Server, Step, Stream, mcp, until};
 
 /// Opens the stream and tells where to post.
 async fn opened(client: &Client) -> (Stream, String) {
@@ -16,13 +16,22 @@ async fn opened(client: &Client) -> (Stream, String) {
     assert_eq!(stream.status, 200);
     let first = stream.next().await.unwrap();
     assert!(first.contains("event: endpoint"), "{first}");
-    let address = first.lines().find_map(|line| line.strip_prefix("data:")).unwrap().trim().to_owned();
+    let address = first
+        .lines()
+        .find_map(|line| line.strip_prefix("data:"))
+        .unwrap()
+        .trim()
+        .to_owned();
     assert!(address.starts_with("/messages?sessionId="), "{address}");
     (stream, address)
 }
 
 async fn post(client: &Client, address: &str, message: Value) -> u16 {
-    client.send(Method::POST, address, message.to_string().into()).await.status.as_u16()
+    client
+        .send(Method::POST, address, message.to_string().into())
+        .await
+        .status
+        .as_u16()
 }
 
 fn initialize() -> Value {
@@ -37,8 +46,22 @@ async fn handshake(client: &Client) -> (Stream, String) {
     let (mut stream, address) = opened(client).await;
     assert_eq!(post(client, &address, initialize()).await, 202);
     let answer = stream.message().await.unwrap();
-    assert_eq!((answer["id"].clone(), answer["result"]["protocolVersion"].clone()), (json!(0), json!("2024-11-05")));
-    assert_eq!(post(client, &address, json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await, 202);
+    assert_eq!(
+        (
+            answer["id"].clone(),
+            answer["result"]["protocolVersion"].clone()
+        ),
+        (json!(0), json!("2024-11-05"))
+    );
+    assert_eq!(
+        post(
+            client,
+            &address,
+            json!({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        )
+        .await,
+        202
+    );
     (stream, address)
 }
 
@@ -54,11 +77,25 @@ async fn denials_of_the_old_transport_come_as_events_and_never_as_a_status() {
     let ada = guard.ada();
     let (mut stream, address) = handshake(&ada).await;
     assert_eq!(post(&ada, &address, call(1, "/a")).await, 202);
-    assert_eq!(stream.message().await.unwrap()["result"]["content"][0]["text"], "done");
+    assert_eq!(
+        stream.message().await.unwrap()["result"]["content"][0]["text"],
+        "done"
+    );
     assert_eq!(post(&ada, &address, call(2, "/vault/x")).await, 202);
     let denied = stream.message().await.unwrap();
-    assert_eq!((denied["id"].clone(), denied["result"]["isError"].clone()), (json!(2), json!(true)));
-    assert_eq!(post(&ada, &address, json!({"jsonrpc": "2.0", "id": 3, "method": "nonsense"})).await, 202);
+    assert_eq!(
+        (denied["id"].clone(), denied["result"]["isError"].clone()),
+        (json!(2), json!(true))
+    );
+    assert_eq!(
+        post(
+            &ada,
+            &address,
+            json!({"jsonrpc": "2.0", "id": 3, "method": "nonsense"})
+        )
+        .await,
+        202
+    );
     assert_eq!(stream.message().await.unwrap()["error"]["code"], -32601);
     assert_eq!(server.of("tools/call").len(), 1);
     assert!(guard.call("nonsense").await.ended.len() == 1);
@@ -70,7 +107,10 @@ async fn law_11_a_stream_of_the_old_transport_belongs_to_the_principal_that_open
     let (_stream, address) = handshake(&guard.ada()).await;
     let before = server.all().len();
     assert_eq!(post(&guard.eve(), &address, call(1, "/a")).await, 404);
-    assert_eq!(post(&guard.ada(), "/messages?sessionId=made-up", call(1, "/a")).await, 404);
+    assert_eq!(
+        post(&guard.ada(), "/messages?sessionId=made-up", call(1, "/a")).await,
+        404
+    );
     assert_eq!(post(&guard.ada(), "/messages", call(1, "/a")).await, 404);
     let session = address.split('=').nth(1).unwrap();
     let eve = guard.eve().with("mcp-session-id", session);
@@ -83,8 +123,16 @@ async fn what_the_old_transport_cannot_carry_is_refused() {
     let (server, guard) = over_http().await;
     let ada = guard.ada();
     let (_stream, address) = opened(&ada).await;
-    assert_eq!(post(&ada, &address, call(1, "/a")).await, 400, "not before initialize");
-    let modern = ada.clone().modern().body(&json!(1), "tools/call", json!({"name": "read", "arguments": {}}));
+    assert_eq!(
+        post(&ada, &address, call(1, "/a")).await,
+        400,
+        "not before initialize"
+    );
+    let modern = ada.clone().modern().body(
+        &json!(1),
+        "tools/call",
+        json!({"name": "read", "arguments": {}}),
+    );
     assert!((400..500).contains(&post(&ada, &address, modern).await));
     assert!((400..500).contains(&post(&ada, &address, json!([call(1, "/a")])).await));
     let big = ada.send(Method::POST, &address, "{".into()).await;
@@ -98,7 +146,9 @@ async fn closing_the_stream_ends_the_session() {
     let ada = guard.ada();
     let (stream, address) = handshake(&ada).await;
     drop(stream);
-    let gone = until("the end of the session", || guard.running().gateway.sessions.is_empty().then_some(()));
+    let gone = until("the end of the session", || {
+        guard.running().gateway.sessions.is_empty().then_some(())
+    });
     gone.await;
     assert_eq!(post(&guard.ada(), &address, call(1, "/a")).await, 404);
 }
@@ -115,9 +165,11 @@ async fn old_server() -> (Server, Target) {
             ]);
         }
         let play = mcp(&seen);
-        if let (Some(Step::Send(body)), true) = (play.body.first(), seen.json().get("id").is_some()) {
+        if let (Some(Step::Send(body)), true) = (play.body.first(), seen.json().get("id").is_some())
+        {
             let text = String::from_utf8(body.to_vec()).unwrap();
-            feed.send(Bytes::from(format!("event: message\ndata: {text}\n\n"))).unwrap();
+            feed.send(Bytes::from(format!("event: message\ndata: {text}\n\n")))
+                .unwrap();
         }
         Play::new(202, "text/plain", "Accepted")
     })
@@ -132,13 +184,23 @@ async fn law_15_transports_are_bridged_and_the_guard_stands_between_all_the_same
     let guard = Plan::to(target).start().await;
     let ada = guard.ada().session("2025-06-18").await;
     let reply = ada.call("read", json!({"path": "/a"})).await;
-    assert_eq!(reply.json()["result"]["content"][0]["text"], "done", "{}", reply.text());
+    assert_eq!(
+        reply.json()["result"]["content"][0]["text"],
+        "done",
+        "{}",
+        reply.text()
+    );
     assert_eq!(reply.json()["id"], 1);
     let denied = ada.call("read", json!({"path": "/vault"})).await;
     assert_eq!(denied.json()["result"]["isError"], true);
     let calls = server.of("tools/call");
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].path, "/post");
-    assert!(calls[0].header("authorization").unwrap().contains("upstream-credential"));
+    assert!(
+        calls[0]
+            .header("authorization")
+            .unwrap()
+            .contains("upstream-credential")
+    );
     assert_eq!(calls[0].header("mcp-session-id"), None);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Play, Plan, Server, Step, event, mcp};
+use crate::support::{Plan, Play, Server, Step, event, mcp};
 
 fn listening() -> impl Fn(crate::support::Seen) -> Play + Send + Sync + 'static {
     |seen| match seen.rpc().as_str() {
@@ -14,9 +14,15 @@ fn listening() -> impl Fn(crate::support::Seen) -> Play + Send + Sync + 'static 
         "subscriptions/listen" => {
             let meta = json!({"io.modelcontextprotocol/subscriptionId": seen.id()});
             let wanted = seen.json()["params"]["notifications"].clone();
-            let updated = |uri: &str| event(&json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri, "_meta": meta}}));
+            let updated = |uri: &str| {
+                event(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri, "_meta": meta}}),
+                )
+            };
             let mut steps = vec![
-                event(&json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": {"notifications": wanted, "_meta": meta}})),
+                event(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": {"notifications": wanted, "_meta": meta}}),
+                ),
                 updated("docs://handbook/a"),
                 updated("docs://vault/b"),
             ];
@@ -35,21 +41,35 @@ fn rules(tools: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn rule_6_a_changed_policy_is_announced_where_the_server_said_it_would_and_judges_the_next_call() {
+async fn rule_6_a_changed_policy_is_announced_where_the_server_said_it_would_and_judges_the_next_call()
+ {
     let server = Server::new(listening()).await;
     let guard = Plan::over(&server).rules(rules(&["read"])).start().await;
     let ada = guard.ada().session("2025-06-18").await;
     let mut stream = ada.open(Method::GET, "/mcp", Bytes::new()).await;
     assert!(stream.next().await.is_some());
-    assert_eq!(ada.call("read", json!({})).await.json()["result"]["content"][0]["text"], "done");
+    assert_eq!(
+        ada.call("read", json!({})).await.json()["result"]["content"][0]["text"],
+        "done"
+    );
     guard.replace(rules(&["write"]));
     let told = stream.message().await.unwrap();
     assert_eq!(told["method"], "notifications/tools/list_changed");
     let more = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
-    assert!(more.is_err(), "prompts and resources do not change here: {more:?}");
+    assert!(
+        more.is_err(),
+        "prompts and resources do not change here: {more:?}"
+    );
     assert_eq!(ada.call("read", json!({})).await.code(), -32602);
-    assert_eq!(ada.call("write", json!({})).await.json()["result"]["content"][0]["text"], "done");
-    let changes = guard.records().iter().filter(|record| record.event.name() == "policyChanged").count();
+    assert_eq!(
+        ada.call("write", json!({})).await.json()["result"]["content"][0]["text"],
+        "done"
+    );
+    let changes = guard
+        .records()
+        .iter()
+        .filter(|record| record.event.name() == "policyChanged")
+        .count();
     assert_eq!(changes, 1);
 }
 
@@ -58,13 +78,31 @@ async fn rule_6_a_subscription_is_narrowed_filtered_and_judged_by_the_policy_of_
     let server = Server::new(listening()).await;
     let guard = Plan::over(&server).rules(rules(&["read"])).start().await;
     let filter = json!({"notifications": {"toolsListChanged": true, "resourceSubscriptions": ["docs://handbook/a", "docs://vault/b"]}});
-    let mut stream = guard.ada().modern().streaming(&json!("sub-1"), "subscriptions/listen", filter).await;
-    let seen = crate::support::until("the request", || server.of("subscriptions/listen").pop()).await;
-    assert_eq!(seen.json()["params"]["notifications"]["resourceSubscriptions"], json!(["docs://handbook/a"]));
+    let mut stream = guard
+        .ada()
+        .modern()
+        .streaming(&json!("sub-1"), "subscriptions/listen", filter)
+        .await;
+    let seen =
+        crate::support::until("the request", || server.of("subscriptions/listen").pop()).await;
+    assert_eq!(
+        seen.json()["params"]["notifications"]["resourceSubscriptions"],
+        json!(["docs://handbook/a"])
+    );
     let acknowledged = stream.message().await.unwrap();
-    assert_eq!(acknowledged["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "sub-1");
-    assert_eq!(stream.message().await.unwrap()["params"]["uri"], "docs://handbook/a");
-    assert_eq!(stream.message().await.unwrap()["params"]["uri"], "docs://handbook/later", "the vault's is dropped");
+    assert_eq!(
+        acknowledged["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
+        "sub-1"
+    );
+    assert_eq!(
+        stream.message().await.unwrap()["params"]["uri"],
+        "docs://handbook/a"
+    );
+    assert_eq!(
+        stream.message().await.unwrap()["params"]["uri"],
+        "docs://handbook/later",
+        "the vault's is dropped"
+    );
     guard.replace(json!([{"name": "read", "effect": "Allow", "tools": ["write"]}]));
     let told = loop {
         let message = stream.message().await.unwrap();
@@ -73,7 +111,10 @@ async fn rule_6_a_subscription_is_narrowed_filtered_and_judged_by_the_policy_of_
         }
     };
     assert_eq!(told["method"], "notifications/tools/list_changed");
-    assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "sub-1");
+    assert_eq!(
+        told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
+        "sub-1"
+    );
     let more = tokio::time::timeout(Duration::from_millis(500), stream.message()).await;
     assert!(more.is_err(), "the new policy shows none of them: {more:?}");
 }
@@ -82,16 +123,27 @@ async fn rule_6_a_subscription_is_narrowed_filtered_and_judged_by_the_policy_of_
 async fn law_11_a_subscription_ends_with_the_token_that_opened_it() {
     let server = Server::new(listening()).await;
     let guard = Plan::over(&server).rules(rules(&["read"])).start().await;
-    let short = crate::support::Token { ttl: Duration::from_secs(2), ..Default::default() };
+    let short = crate::support::Token {
+        ttl: Duration::from_secs(2),
+        ..Default::default()
+    };
     let client = guard.client(&short).modern();
     let filter = json!({"notifications": {"resourceSubscriptions": ["docs://handbook/a"]}});
-    let stream = client.streaming(&json!(4), "subscriptions/listen", filter).await;
+    let stream = client
+        .streaming(&json!(4), "subscriptions/listen", filter)
+        .await;
     let heard = crate::support::soon("a subscription past its token", stream.rest()).await;
     let end = heard.last().unwrap();
     assert_eq!(end["id"], 4);
     assert_eq!(end["result"]["resultType"], "complete");
-    assert_eq!(end["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 4);
-    assert_eq!(guard.call("subscriptions/listen").await.reason(), "no_longer_welcome");
+    assert_eq!(
+        end["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
+        4
+    );
+    assert_eq!(
+        guard.call("subscriptions/listen").await.reason(),
+        "no_longer_welcome"
+    );
     crate::support::until("the server's side", || (server.hung_up() > 0).then_some(())).await;
 }
 
@@ -107,14 +159,25 @@ async fn a_stop_ends_subscriptions_and_streams_and_lets_calls_finish() {
     let mut standing = ada.open(Method::GET, "/mcp", Bytes::new()).await;
     assert!(standing.next().await.is_some());
     let filter = json!({"notifications": {"toolsListChanged": true}});
-    let mut subscribed = guard.ada().modern().streaming(&json!(1), "subscriptions/listen", filter).await;
+    let mut subscribed = guard
+        .ada()
+        .modern()
+        .streaming(&json!(1), "subscriptions/listen", filter)
+        .await;
     assert!(subscribed.message().await.is_some());
     let calling = tokio::spawn(async move { ada.call("read", json!({})).await });
     crate::support::until("the call", || server.of("tools/call").pop()).await;
     let began = std::time::Instant::now();
     guard.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_eq!(calling.await.unwrap().json()["result"]["content"][0]["text"], "done");
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        calling.await.unwrap().json()["result"]["content"][0]["text"],
+        "done"
+    );
     assert_eq!(standing.next().await, None);
     let last = subscribed.rest().await;
     assert_eq!(last.last().unwrap()["result"]["resultType"], "complete");

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Play, Plan, Server, Step, answer, event, mcp, result_of, until};
+use crate::support::{Plan, Play, Server, Step, answer, event, mcp, result_of, until};
 
 /// A server whose tool asks the client something before it answers.
 async fn asking(method: &'static str) -> Server {
@@ -35,11 +35,17 @@ fn rules(methods: &[&str]) -> Value {
 #[tokio::test]
 async fn law_01_the_server_does_not_see_client_features_that_nothing_allows() {
     let server = Server::usual().await;
-    let guard = Plan::over(&server).rules(rules(&["elicitation/create"])).start().await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
     guard.ada().session("2025-11-25").await;
     let seen = server.of("initialize").remove(0).json();
     assert_eq!(seen["params"]["capabilities"], json!({"elicitation": {}}));
-    assert_eq!(guard.ada().modern().call("read", json!({})).await.status, 200);
+    assert_eq!(
+        guard.ada().modern().call("read", json!({})).await.status,
+        200
+    );
     let seen = server.of("tools/call").remove(0).json();
     let capabilities = &seen["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
     assert_eq!(*capabilities, json!({"elicitation": {}}));
@@ -48,10 +54,17 @@ async fn law_01_the_server_does_not_see_client_features_that_nothing_allows() {
 #[tokio::test]
 async fn law_01_a_legacy_server_that_asks_what_is_not_allowed_hears_an_error() {
     let server = asking("sampling/createMessage").await;
-    let guard = Plan::over(&server).rules(rules(&["elicitation/create"])).start().await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
     let ada = guard.ada().session("2025-06-18").await;
     let stream = ada
-        .streaming(&json!(5), "tools/call", json!({"name": "read", "arguments": {}}))
+        .streaming(
+            &json!(5),
+            "tools/call",
+            json!({"name": "read", "arguments": {}}),
+        )
         .await;
     let heard = stream.rest().await;
     assert_eq!(heard.len(), 1, "only the answer: {heard:?}");
@@ -59,15 +72,25 @@ async fn law_01_a_legacy_server_that_asks_what_is_not_allowed_hears_an_error() {
     let told = until("the refusal", || server.of("response").pop()).await;
     assert_eq!(told.json()["id"], "srv-1");
     assert_eq!(told.json()["error"]["code"], -32601);
-    assert!(told.header("mcp-session-id").unwrap().starts_with("behind-"));
+    assert!(
+        told.header("mcp-session-id")
+            .unwrap()
+            .starts_with("behind-")
+    );
     let call = guard.call("tools/call").await;
-    assert!(format!("{:?}", call.events).contains("server_request_denied"), "{call:?}");
+    assert!(
+        format!("{:?}", call.events).contains("server_request_denied"),
+        "{call:?}"
+    );
 }
 
 #[tokio::test]
 async fn law_01_a_modern_server_that_asks_what_is_not_allowed_ends_the_call() {
     let server = asking("sampling/createMessage").await;
-    let guard = Plan::over(&server).rules(rules(&["elicitation/create"])).start().await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
     let reply = guard.ada().modern().call("read", json!({})).await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.json()["result"]["isError"], true, "{}", reply.text());
@@ -75,41 +98,82 @@ async fn law_01_a_modern_server_that_asks_what_is_not_allowed_ends_the_call() {
     let call = guard.call("tools/call").await;
     assert_eq!(call.reason(), "server_request_denied");
     assert!(call.end().executed);
-    assert_eq!(server.of("response").len(), 0, "no client may answer in the newest revision");
+    assert_eq!(
+        server.of("response").len(),
+        0,
+        "no client may answer in the newest revision"
+    );
 }
 
 #[tokio::test]
 async fn law_01_what_is_allowed_passes_masked_and_is_answered_once_by_whom_it_was_asked() {
     let server = asking("elicitation/create").await;
-    let guard = Plan::over(&server).rules(rules(&["elicitation/create"])).start().await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
     let ada = guard.ada().session("2025-06-18").await;
     let mut stream = ada
-        .streaming(&json!(5), "tools/call", json!({"name": "read", "arguments": {}}))
+        .streaming(
+            &json!(5),
+            "tools/call",
+            json!({"name": "read", "arguments": {}}),
+        )
         .await;
     let asked = stream.message().await.unwrap();
     assert_eq!(asked["method"], "elicitation/create");
-    assert!(!asked.to_string().contains("AKIAIOSFODNN7EXAMPLE"), "{asked}");
-    let reply = json!({"jsonrpc": "2.0", "id": "srv-1", "result": {"action": "accept"}}).to_string();
+    assert!(
+        !asked.to_string().contains("AKIAIOSFODNN7EXAMPLE"),
+        "{asked}"
+    );
+    let reply =
+        json!({"jsonrpc": "2.0", "id": "srv-1", "result": {"action": "accept"}}).to_string();
     let typed = json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string();
-    let session = ada.headers.iter().find(|(name, _)| name == "mcp-session-id").unwrap().1.clone();
+    let session = ada
+        .headers
+        .iter()
+        .find(|(name, _)| name == "mcp-session-id")
+        .unwrap()
+        .1
+        .clone();
     let eve = guard.eve().with("mcp-session-id", &session);
     assert_eq!(eve.post(reply.clone()).await.status, 404);
-    assert_eq!(guard.ada().post(reply.clone()).await.status, 400, "not in that session");
-    assert_eq!(ada.post(typed).await.status, 400, "an id that nobody asked under");
+    assert_eq!(
+        guard.ada().post(reply.clone()).await.status,
+        400,
+        "not in that session"
+    );
+    assert_eq!(
+        ada.post(typed).await.status,
+        400,
+        "an id that nobody asked under"
+    );
     assert_eq!(ada.post(reply.clone()).await.status, 202);
     assert_eq!(ada.post(reply).await.status, 400, "once");
     assert_eq!(server.of("response").len(), 1);
     assert_eq!(stream.message().await.unwrap()["id"], 5);
     assert!(guard.refused("unasked_response") >= 3);
     let modern = guard.ada().modern().call("read", json!({})).await;
-    assert_eq!(modern.json()["result"]["requestState"], "s1", "{}", modern.text());
+    assert_eq!(
+        modern.json()["result"]["requestState"],
+        "s1",
+        "{}",
+        modern.text()
+    );
 }
 
 #[tokio::test]
 async fn a_client_that_takes_only_json_gets_the_answer_and_the_server_a_refusal() {
     let server = asking("elicitation/create").await;
-    let guard = Plan::over(&server).rules(rules(&["elicitation/create"])).start().await;
-    let ada = guard.ada().session("2025-06-18").await.with("accept", "application/json");
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
+    let ada = guard
+        .ada()
+        .session("2025-06-18")
+        .await
+        .with("accept", "application/json");
     let reply = ada.call("read", json!({})).await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), "application/json");
@@ -122,17 +186,29 @@ async fn a_client_that_takes_only_json_gets_the_answer_and_the_server_a_refusal(
 async fn a_modern_stream_carries_no_request_of_the_server() {
     let server = Server::new(|seen| match seen.rpc().as_str() {
         "tools/call" => Play::events(vec![
-            event(&json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {}})),
-            event(&result_of(&seen, json!({"resultType": "complete", "content": []}))),
+            event(
+                &json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {}}),
+            ),
+            event(&result_of(
+                &seen,
+                json!({"resultType": "complete", "content": []}),
+            )),
         ]),
         _ => mcp(&seen),
     })
     .await;
-    let guard = Plan::over(&server).rules(rules(&["elicitation/create"])).start().await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
     let stream = guard
         .ada()
         .modern()
-        .streaming(&json!(1), "tools/call", json!({"name": "read", "arguments": {}}))
+        .streaming(
+            &json!(1),
+            "tools/call",
+            json!({"name": "read", "arguments": {}}),
+        )
         .await;
     let heard = stream.rest().await;
     assert_eq!(heard.len(), 1, "{heard:?}");
@@ -154,7 +230,10 @@ async fn what_a_server_asks_on_the_standing_stream_is_judged_like_any_other() {
         _ => mcp(&seen),
     })
     .await;
-    let guard = Plan::over(&server).rules(rules(&["roots/list"])).start().await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["roots/list"]))
+        .start()
+        .await;
     let ada = guard.ada().session("2025-06-18").await;
     let mut stream = ada.open(Method::GET, "/mcp", Bytes::new()).await;
     assert_eq!(stream.message().await.unwrap()["id"], 10);

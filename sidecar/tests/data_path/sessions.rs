@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::json;
 
-use crate::support::{Play, Plan, Server, Step, Token, mcp, until};
+use crate::support::{Plan, Play, Server, Step, Token, mcp, until};
 
 #[tokio::test]
 async fn law_11_a_foreign_principal_cannot_use_a_session() {
@@ -24,7 +24,9 @@ async fn law_11_a_foreign_principal_cannot_use_a_session() {
         let replies = [
             thief.call("read", json!({})).await,
             thief.notify("notifications/initialized", json!({})).await,
-            thief.post(json!({"jsonrpc": "2.0", "id": 7, "result": {}}).to_string()).await,
+            thief
+                .post(json!({"jsonrpc": "2.0", "id": 7, "result": {}}).to_string())
+                .await,
             thief.get("/mcp").await,
             thief.clone().with("last-event-id", "1").get("/mcp").await,
             thief.send(Method::DELETE, "/mcp", Bytes::new()).await,
@@ -36,10 +38,17 @@ async fn law_11_a_foreign_principal_cannot_use_a_session() {
     assert_eq!(server.all().len(), before, "the server never heard of it");
     let unknown = guard.eve().with("mcp-session-id", "made-up");
     let (foreign, made_up) = (
-        guard.eve().with("mcp-session-id", &session).call("read", json!({})).await,
+        guard
+            .eve()
+            .with("mcp-session-id", &session)
+            .call("read", json!({}))
+            .await,
         unknown.call("read", json!({})).await,
     );
-    assert_eq!(foreign.body, made_up.body, "another's session is as if it did not exist");
+    assert_eq!(
+        foreign.body, made_up.body,
+        "another's session is as if it did not exist"
+    );
     assert_eq!(guard.refused("unknown_session"), 14);
     assert_eq!(ada.call("read", json!({})).await.status, 200);
 }
@@ -51,7 +60,10 @@ async fn law_11_a_session_exists_only_after_this_process_saw_it_open() {
     let guessed = guard.ada().with("mcp-session-id", "behind-1");
     assert_eq!(guessed.call("read", json!({})).await.status, 404);
     let ada = guard.ada().session("2025-11-25").await;
-    assert_eq!(ada.send(Method::DELETE, "/mcp", Bytes::new()).await.status, 200);
+    assert_eq!(
+        ada.send(Method::DELETE, "/mcp", Bytes::new()).await.status,
+        200
+    );
     assert_eq!(server.of("DELETE").len(), 1);
     assert_eq!(ada.call("read", json!({})).await.status, 404, "it is over");
     assert_eq!(server.of("tools/call").len(), 0);
@@ -126,10 +138,17 @@ async fn law_11_a_stream_ends_at_exp_unless_the_principal_sent_a_fresh_token() {
         .ada()
         .with("mcp-session-id", &header(&renewed, "mcp-session-id"));
     assert_eq!(fresh.request("ping", json!({})).await.status, 200);
-    assert_eq!(ends.next().await, None, "the token is over, and so is its stream");
+    assert_eq!(
+        ends.next().await,
+        None,
+        "the token is over, and so is its stream"
+    );
     assert_eq!(left.request("ping", json!({})).await.status, 401);
     let still = tokio::time::timeout(Duration::from_secs(1), lasts.next()).await;
-    assert!(still.is_err(), "a fresh token keeps the stream open: {still:?}");
+    assert!(
+        still.is_err(),
+        "a fresh token keeps the stream open: {still:?}"
+    );
 }
 
 #[tokio::test]
@@ -154,7 +173,10 @@ async fn law_11_a_busy_stream_ends_at_exp_too() {
     let stream = client.open(Method::GET, "/mcp", Bytes::new()).await;
     let heard = crate::support::soon("a stream past its token", stream.rest()).await;
     assert!(!heard.is_empty());
-    until("the server's side of the stream", || (server.hung_up() > 0).then_some(())).await;
+    until("the server's side of the stream", || {
+        (server.hung_up() > 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -164,7 +186,10 @@ async fn law_11_a_session_that_is_closed_ends_its_streams() {
     let ada = guard.ada().session("2025-06-18").await;
     let mut stream = ada.open(Method::GET, "/mcp", Bytes::new()).await;
     assert!(stream.next().await.is_some());
-    assert_eq!(ada.send(Method::DELETE, "/mcp", Bytes::new()).await.status, 200);
+    assert_eq!(
+        ada.send(Method::DELETE, "/mcp", Bytes::new()).await.status,
+        200
+    );
     assert_eq!(stream.next().await, None);
 }
 
@@ -184,14 +209,24 @@ async fn trap_45_resumption_is_bound_to_the_principal_and_keeps_the_event_id() {
     let guard = Plan::over(&server).rules(rules).start().await;
     let ada = guard.ada().session("2025-11-25").await;
     let mut stream = ada
-        .streaming(&json!("c1"), "tools/call", json!({"name": "read", "arguments": {}}))
+        .streaming(
+            &json!("c1"),
+            "tools/call",
+            json!({"name": "read", "arguments": {}}),
+        )
         .await;
     let primed = stream.next().await.unwrap();
-    assert!(primed.contains("id: s1-1") && primed.contains("retry: 500"), "{primed}");
+    assert!(
+        primed.contains("id: s1-1") && primed.contains("retry: 500"),
+        "{primed}"
+    );
     assert!(stream.next().await.unwrap().contains("id: s1-2"));
     assert_eq!(stream.next().await, None, "the server wants to be polled");
     let session = header(&ada, "mcp-session-id");
-    let eve = guard.eve().with("mcp-session-id", &session).with("last-event-id", "s1-2");
+    let eve = guard
+        .eve()
+        .with("mcp-session-id", &session)
+        .with("last-event-id", "s1-2");
     assert_eq!(eve.get("/mcp").await.status, 404);
     let nameless = guard.ada().with("last-event-id", "s1-2");
     assert_eq!(nameless.get("/mcp").await.status, 400);
@@ -201,9 +236,18 @@ async fn trap_45_resumption_is_bound_to_the_principal_and_keeps_the_event_id() {
         .open(Method::GET, "/mcp", Bytes::new())
         .await;
     let event = resumed.next().await.unwrap();
-    assert!(event.contains("id: s1-3") && event.contains("late"), "{event}");
-    assert!(!event.contains("AKIAIOSFODNN7EXAMPLE"), "a resumed answer is masked: {event}");
-    assert_eq!(guard.call("tools/call").await.end().outcome, sallyport_policy::record::event::Outcome::Succeeded);
+    assert!(
+        event.contains("id: s1-3") && event.contains("late"),
+        "{event}"
+    );
+    assert!(
+        !event.contains("AKIAIOSFODNN7EXAMPLE"),
+        "a resumed answer is masked: {event}"
+    );
+    assert_eq!(
+        guard.call("tools/call").await.end().outcome,
+        sallyport_policy::record::event::Outcome::Succeeded
+    );
 }
 
 fn header(client: &crate::support::Client, name: &str) -> String {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sallyport_policy::record::event::Outcome;
 use serde_json::{Value, json};
 
-use crate::support::{Play, Plan, Seen, Server, Step, event, mcp, result_of, until};
+use crate::support::{Plan, Play, Seen, Server, Step, event, mcp, result_of, until};
 
 async fn saying(steps: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Server {
     Server::new(move |seen| match seen.rpc().as_str() {
@@ -27,7 +27,10 @@ fn chatty() -> Value {
 #[tokio::test]
 async fn trap_32_frames_split_anywhere_arrive_whole_and_masked() {
     let server = saying(|seen| {
-        let message = result_of(seen, json!({"content": [{"type": "text", "text": "key AKIAIOSFODNN7EXAMPLE é"}]}));
+        let message = result_of(
+            seen,
+            json!({"content": [{"type": "text", "text": "key AKIAIOSFODNN7EXAMPLE é"}]}),
+        );
         let text = format!("\u{feff}: hello\r\nid: 7\r\ndata: {message}\r\n\r\n");
         let mut steps = Vec::new();
         for byte in text.as_bytes() {
@@ -37,16 +40,33 @@ async fn trap_32_frames_split_anywhere_arrive_whole_and_masked() {
     })
     .await;
     let guard = Plan::over(&server).start().await;
-    let mut stream = guard.ada().streaming(&json!("x"), "tools/call", read()).await;
-    assert_eq!(stream.headers.get("content-type").unwrap(), "text/event-stream");
+    let mut stream = guard
+        .ada()
+        .streaming(&json!("x"), "tools/call", read())
+        .await;
+    assert_eq!(
+        stream.headers.get("content-type").unwrap(),
+        "text/event-stream"
+    );
     assert_eq!(stream.headers.get("x-accel-buffering").unwrap(), "no");
-    assert!(stream.headers.get("cache-control").unwrap().to_str().unwrap().contains("no-transform"));
+    assert!(
+        stream
+            .headers
+            .get("cache-control")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .contains("no-transform")
+    );
     let mut heard = String::new();
     while let Some(event) = stream.next().await {
         heard.push_str(&event);
         heard.push('\n');
     }
-    assert!(heard.contains(": hello") || heard.contains(":hello"), "{heard}");
+    assert!(
+        heard.contains(": hello") || heard.contains(":hello"),
+        "{heard}"
+    );
     assert!(heard.contains("id: 7") && heard.contains('é'), "{heard}");
     assert!(!heard.contains("AKIAIOSFODNN7EXAMPLE"), "{heard}");
 }
@@ -65,7 +85,10 @@ async fn trap_34_35_and_36_what_is_no_message_of_this_call_does_not_pass() {
     })
     .await;
     let guard = Plan::over(&server).rules(chatty()).start().await;
-    let stream = guard.ada().streaming(&json!("1"), "tools/call", read()).await;
+    let stream = guard
+        .ada()
+        .streaming(&json!("1"), "tools/call", read())
+        .await;
     let heard = stream.rest().await;
     assert_eq!(heard.len(), 2, "{heard:?}");
     assert_eq!(heard[0]["params"]["data"], "heard");
@@ -73,12 +96,23 @@ async fn trap_34_35_and_36_what_is_no_message_of_this_call_does_not_pass() {
 
     let garbage = saying(|_| vec![Step::Send("data: {not json\n\n".into()), Step::Hang]).await;
     let guard = Plan::over(&garbage).start().await;
-    let heard = guard.ada().streaming(&json!("1"), "tools/call", read()).await.rest().await;
+    let heard = guard
+        .ada()
+        .streaming(&json!("1"), "tools/call", read())
+        .await
+        .rest()
+        .await;
     assert_eq!(heard.len(), 1, "an error ends it: {heard:?}");
     assert_eq!(heard[0]["id"], "1");
     assert!(heard[0].get("error").is_some());
-    assert_eq!(guard.call("tools/call").await.reason(), "upstream_malformed");
-    until("the server's side", || (garbage.hung_up() > 0).then_some(())).await;
+    assert_eq!(
+        guard.call("tools/call").await.reason(),
+        "upstream_malformed"
+    );
+    until("the server's side", || {
+        (garbage.hung_up() > 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -92,14 +126,31 @@ async fn logs_that_were_not_asked_for_and_unknown_notifications_are_dropped() {
     })
     .await;
     let guard = Plan::over(&server).start().await;
-    let heard = guard.ada().streaming(&json!(1), "tools/call", read()).await.rest().await;
-    assert_eq!(heard.len(), 2, "older revisions ask once for all: {heard:?}");
+    let heard = guard
+        .ada()
+        .streaming(&json!(1), "tools/call", read())
+        .await
+        .rest()
+        .await;
+    assert_eq!(
+        heard.len(),
+        2,
+        "older revisions ask once for all: {heard:?}"
+    );
     let silent = guard.ada().modern();
-    let heard = silent.streaming(&json!(1), "tools/call", read()).await.rest().await;
+    let heard = silent
+        .streaming(&json!(1), "tools/call", read())
+        .await
+        .rest()
+        .await;
     assert_eq!(heard.len(), 1, "{heard:?}");
     let mut asking = read();
     asking["_meta"]["io.modelcontextprotocol/logLevel"] = json!("info");
-    let heard = silent.streaming(&json!(1), "tools/call", asking).await.rest().await;
+    let heard = silent
+        .streaming(&json!(1), "tools/call", asking)
+        .await
+        .rest()
+        .await;
     assert_eq!(heard.len(), 2, "{heard:?}");
 }
 
@@ -126,7 +177,10 @@ async fn an_error_without_an_id_is_the_answer_to_what_was_asked() {
             };
             assert_eq!(heard["error"]["code"], -32600);
             assert!(heard["id"] == "q" || heard["id"] == 1);
-            assert_eq!(guard.call("tools/call").await.end().outcome, Outcome::Failed);
+            assert_eq!(
+                guard.call("tools/call").await.end().outcome,
+                Outcome::Failed
+            );
         }
     }
 }
@@ -142,11 +196,18 @@ async fn a_modern_client_that_leaves_cancels_at_the_server() {
     .await;
     let guard = Plan::over(&server).start().await;
     let params = json!({"name": "read", "arguments": {}, "_meta": {"progressToken": "p"}});
-    let mut stream = guard.ada().modern().streaming(&json!(1), "tools/call", params).await;
+    let mut stream = guard
+        .ada()
+        .modern()
+        .streaming(&json!(1), "tools/call", params)
+        .await;
     assert!(stream.message().await.is_some());
     drop(stream);
     until("the server's side", || (server.hung_up() > 0).then_some(())).await;
-    assert_eq!(guard.call("tools/call").await.end().outcome, Outcome::Disconnected);
+    assert_eq!(
+        guard.call("tools/call").await.end().outcome,
+        Outcome::Disconnected
+    );
 }
 
 #[tokio::test]
@@ -184,7 +245,10 @@ async fn a_legacy_client_that_leaves_does_not_cancel_and_the_end_is_recorded() {
     drop(stream);
     tokio::time::sleep(Duration::from_millis(100)).await;
     gate.notify_one();
-    assert_eq!(guard.call("tools/call").await.end().outcome, Outcome::Succeeded);
+    assert_eq!(
+        guard.call("tools/call").await.end().outcome,
+        Outcome::Succeeded
+    );
     assert_eq!(streamed.hung_up(), 0);
 
     let plain = Server::new(|seen| match seen.rpc().as_str() {
@@ -197,7 +261,10 @@ async fn a_legacy_client_that_leaves_does_not_cancel_and_the_end_is_recorded() {
     let calling = tokio::spawn(async move { client.call("read", json!({})).await });
     until("the call", || plain.of("tools/call").pop()).await;
     calling.abort();
-    assert_eq!(guard.call("tools/call").await.end().outcome, Outcome::Succeeded);
+    assert_eq!(
+        guard.call("tools/call").await.end().outcome,
+        Outcome::Succeeded
+    );
     assert_eq!(plain.hung_up(), 0);
 }
 
@@ -218,7 +285,10 @@ async fn initialize_is_understood_when_it_is_answered_by_a_stream() {
     .await;
     let guard = Plan::over(&server).start().await;
     let ada = guard.ada().session("2025-11-25").await;
-    assert!(ada.headers.contains(&("mcp-session-id".to_owned(), "from-a-stream".to_owned())));
+    assert!(
+        ada.headers
+            .contains(&("mcp-session-id".to_owned(), "from-a-stream".to_owned()))
+    );
     assert_eq!(ada.call("read", json!({})).await.status, 200);
     let eve = guard.eve().with("mcp-session-id", "from-a-stream");
     assert_eq!(eve.call("read", json!({})).await.status, 404);
@@ -236,17 +306,30 @@ async fn trap_37_an_array_in_an_event_is_taken_apart_and_each_part_is_judged() {
     .await;
     let guard = Plan::over(&server).start().await;
     let ada = guard.ada().session("2025-03-26").await;
-    let heard = ada.streaming(&json!(1), "tools/call", read()).await.rest().await;
+    let heard = ada
+        .streaming(&json!(1), "tools/call", read())
+        .await
+        .rest()
+        .await;
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(!heard[0].to_string().contains("AKIAIOSFODNN7EXAMPLE"));
 }
 
 #[tokio::test]
 async fn a_server_that_breaks_off_ends_the_call_with_an_error() {
-    let server = saying(|_| vec![Step::Send(": begun\n\ndata: {\"jsonrpc\":\"2.0\",".into())]).await;
+    let server =
+        saying(|_| vec![Step::Send(": begun\n\ndata: {\"jsonrpc\":\"2.0\",".into())]).await;
     let guard = Plan::over(&server).start().await;
-    let heard = guard.ada().streaming(&json!(3), "tools/call", read()).await.rest().await;
+    let heard = guard
+        .ada()
+        .streaming(&json!(3), "tools/call", read())
+        .await
+        .rest()
+        .await;
     assert_eq!(heard.len(), 1);
     assert_eq!(heard[0]["id"], 3);
-    assert_eq!(guard.call("tools/call").await.reason(), "upstream_malformed");
+    assert_eq!(
+        guard.call("tools/call").await.reason(),
+        "upstream_malformed"
+    );
 }

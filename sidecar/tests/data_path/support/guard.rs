@@ -15,6 +15,7 @@ use sallyport_policy::record::line::{self, LineKind};
 use sallyport_policy::record::{EventRecord, layout};
 use sallyport_policy::source::{Named, Sources};
 use sallyport_policy::time::UnixMillis;
+use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
 use sallyport_sidecar::credential::{Credential, HeaderCredential, Secret};
 use sallyport_sidecar::hold::secret::binding_key;
@@ -156,8 +157,9 @@ impl Plan {
             target: self.target,
             credentials: vec![credential],
             trust: Trust::nobody().unwrap(),
-            bundle,
+            in_force: kit.ready(bundle, None).unwrap(),
             kit,
+            readiness: Readiness::default(),
             recorder,
             desk: None,
             binding,

@@ -179,7 +179,11 @@ impl Server {
                 });
                 tokio::spawn(async move {
                     let serving = auto::Builder::new(TokioExecutor::new());
-                    drop(serving.serve_connection(TokioIo::new(stream), service).await);
+                    drop(
+                        serving
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
                 });
             }
         });
@@ -210,6 +214,12 @@ impl Server {
 
 /// Counts itself unless the body was sent whole.
 struct Unfinished(Arc<AtomicUsize>, bool);
+
+impl Unfinished {
+    fn whole(&mut self) {
+        self.1 = true;
+    }
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
@@ -247,12 +257,12 @@ async fn one(
     };
     let body = match whole {
         Some(bytes) => {
-            open.1 = true;
+            open.whole();
             Full::new(bytes).boxed()
         }
-        None => BodyExt::boxed(StreamBody::new(steps(play.body.into(), open).map(|piece| {
-            Ok::<_, Infallible>(Frame::data(piece))
-        }))),
+        None => BodyExt::boxed(StreamBody::new(
+            steps(play.body.into(), open).map(|piece| Ok::<_, Infallible>(Frame::data(piece))),
+        )),
     };
     Ok(response.body(body).unwrap())
 }
@@ -261,7 +271,8 @@ fn steps(
     steps: VecDeque<Step>,
     open: Unfinished,
 ) -> impl futures_util::Stream<Item = Bytes> + Send + Sync {
-    let stream = futures_util::stream::unfold((steps, open), |(mut steps, mut open)| async move {
+    let start = (steps, open);
+    let stream = futures_util::stream::unfold(start, |(mut steps, mut open)| async move {
         loop {
             match steps.pop_front() {
                 Some(Step::Send(bytes)) => return Some((bytes, (steps, open))),
@@ -276,7 +287,7 @@ fn steps(
                 }
                 Some(Step::Hang) => std::future::pending().await,
                 None => {
-                    open.1 = true;
+                    open.whole();
                     return None;
                 }
             }
@@ -321,7 +332,9 @@ pub(crate) fn mcp(seen: &Seen) -> Play {
             "capabilities": {"tools": {"listChanged": true}, "extensions": {"com.example/unknown": {}}},
         })),
         "tools/list" => listed(json!({"tools": tools()})),
-        "prompts/list" => listed(json!({"prompts": [{"name": "summarise"}, {"name": "secret_prompt"}]})),
+        "prompts/list" => {
+            listed(json!({"prompts": [{"name": "summarise"}, {"name": "secret_prompt"}]}))
+        }
         "resources/list" => listed(json!({"resources": [
             {"uri": "docs://handbook/a", "name": "a"}, {"uri": "docs://vault/b", "name": "b"}]})),
         "resources/read" => listed(json!({"contents": [
