@@ -247,13 +247,7 @@ impl LinkedServer {
             Dial::Sse(server) => connect(server).await,
         };
         let pipe = pipe.inspect_err(|_| lock(&self.back_off).failed())?;
-        let watched = (
-            Arc::clone(&self.back_off),
-            pipe.gone.clone(),
-            pipe.stop.clone(),
-        );
-        tokio::spawn(watch_life(watched.0, watched.1, watched.2));
-        Ok(Link::over(pipe))
+        Ok(Link::over(pipe, Arc::clone(&self.back_off)))
     }
 }
 
@@ -267,20 +261,6 @@ impl Slot {
             },
             Err(_) => true,
         }
-    }
-}
-
-/// Only a life that was short and that nobody here ended counts as a failure; a long one clears the count.
-async fn watch_life(
-    back_off: Arc<Mutex<BackOff>>,
-    gone: CancellationToken,
-    stop: CancellationToken,
-) {
-    let lived = tokio::time::timeout(SHORT_LIFE, gone.cancelled()).await;
-    match lived {
-        Ok(()) if stop.is_cancelled() => {}
-        Ok(()) => lock(&back_off).failed(),
-        Err(_) => *lock(&back_off) = BackOff::default(),
     }
 }
 
@@ -311,7 +291,7 @@ fn opens(document: &Document) -> bool {
 }
 
 impl Link {
-    fn over(pipe: Pipe) -> Arc<Self> {
+    fn over(pipe: Pipe, back_off: Arc<Mutex<BackOff>>) -> Arc<Self> {
         let state = State {
             next: 1,
             waiting: BTreeMap::new(),
@@ -325,7 +305,7 @@ impl Link {
             stop: pipe.stop,
             state: Mutex::new(state),
         });
-        tokio::spawn(Arc::clone(&link).pump(pipe.incoming));
+        tokio::spawn(Arc::clone(&link).pump(pipe.incoming, back_off));
         link
     }
 
@@ -466,9 +446,29 @@ impl Link {
         !lock(&self.state).waiting.contains_key(&number)
     }
 
-    async fn pump(self: Arc<Self>, mut incoming: mpsc::Receiver<Bytes>) {
-        while let Some(bytes) = incoming.recv().await {
-            self.route(bytes).await;
+    async fn pump(
+        self: Arc<Self>,
+        mut incoming: mpsc::Receiver<Bytes>,
+        back_off: Arc<Mutex<BackOff>>,
+    ) {
+        let grown = tokio::time::sleep(SHORT_LIFE);
+        tokio::pin!(grown);
+        let mut young = true;
+        loop {
+            tokio::select! {
+                () = &mut grown, if young => {
+                    young = false;
+                    *lock(&back_off) = BackOff::default();
+                }
+                bytes = incoming.recv() => match bytes {
+                    Some(bytes) => self.route(bytes).await,
+                    None => break,
+                },
+            }
+        }
+        // Only a short life that nobody here ended counts as a failure.
+        if young && !self.stop.is_cancelled() {
+            lock(&back_off).failed();
         }
         // Dropping every sender ends the exchanges' streams: each says that the server ended early.
         let mut state = lock(&self.state);

@@ -89,7 +89,7 @@ async fn read(client: &Client, path: &str) -> Reply {
 #[tokio::test]
 async fn law_17_each_session_has_a_child_of_its_own_and_so_has_each_caller_of_the_newest_revision()
 {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let (one, two) = (
         guard.ada().session("2025-06-18").await,
@@ -118,7 +118,7 @@ async fn law_17_each_session_has_a_child_of_its_own_and_so_has_each_caller_of_th
 
 #[tokio::test]
 async fn law_17_ids_and_tokens_that_clients_share_are_told_apart() {
-    let Shell { plan, log, .. } = shell();
+    let Shell { plan, log, _folder } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().modern();
     read(&ada, "/first").await;
@@ -158,7 +158,7 @@ async fn law_17_ids_and_tokens_that_clients_share_are_told_apart() {
 
 #[tokio::test]
 async fn law_17_at_most_so_many_children_run_and_an_ended_session_makes_room() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.with("limits", json!({"children": 1})).start().await;
     let refused = guard.ada().initialize("refuse").await;
     assert_eq!(refused.code(), -32000, "{}", refused.text());
@@ -176,7 +176,7 @@ async fn law_17_at_most_so_many_children_run_and_an_ended_session_makes_room() {
 
 #[tokio::test]
 async fn law_11_sessions_of_a_command_are_minted_here_and_belong_to_who_opened_them() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().session("2025-06-18").await;
     let session = ada
@@ -199,7 +199,7 @@ async fn law_11_sessions_of_a_command_are_minted_here_and_belong_to_who_opened_t
 
 #[tokio::test]
 async fn lines_that_are_no_messages_are_dropped_and_a_broken_answer_ends_its_call() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().session("2025-06-18").await;
     assert_eq!(said(&read(&ada, "/junk").await), "after junk");
@@ -218,7 +218,7 @@ async fn lines_that_are_no_messages_are_dropped_and_a_broken_answer_ends_its_cal
 
 #[tokio::test]
 async fn law_25_a_credential_in_the_environment_is_masked_in_answers() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().session("2025-06-18").await;
     let text = said(&read(&ada, "/secret").await);
@@ -230,7 +230,7 @@ async fn law_25_a_credential_in_the_environment_is_masked_in_answers() {
 
 #[tokio::test]
 async fn a_child_that_dies_ends_its_calls_and_its_session_and_no_other() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let (dying, living) = (
         guard.ada().session("2025-06-18").await,
@@ -253,7 +253,7 @@ async fn a_child_that_dies_ends_its_calls_and_its_session_and_no_other() {
 
 #[tokio::test]
 async fn a_modern_client_that_leaves_cancels_under_the_servers_own_number() {
-    let Shell { plan, log, .. } = shell();
+    let Shell { plan, log, _folder } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().modern();
     let leaving = ada.clone();
@@ -277,7 +277,7 @@ async fn a_modern_client_that_leaves_cancels_under_the_servers_own_number() {
 
 #[tokio::test]
 async fn trap_43_cancelling_what_is_over_cancels_nothing_else() {
-    let Shell { plan, log, .. } = shell();
+    let Shell { plan, log, _folder } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().session("2025-06-18").await;
     for id in [2, 3, 4, 5] {
@@ -323,7 +323,7 @@ async fn trap_43_cancelling_what_is_over_cancels_nothing_else() {
 
 #[tokio::test]
 async fn news_of_the_server_goes_to_the_standing_stream_and_answers_to_their_calls() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let ada = guard.ada().session("2025-06-18").await;
     let mut stream = ada.open(Method::GET, "/mcp", Bytes::new()).await;
@@ -350,7 +350,7 @@ async fn news_of_the_server_goes_to_the_standing_stream_and_answers_to_their_cal
 
 #[tokio::test]
 async fn starts_of_healthy_servers_are_not_slowed_down_and_those_of_broken_ones_are() {
-    let Shell { plan, .. } = shell();
+    let Shell { plan, _folder, .. } = shell();
     let guard = plan.start().await;
     let began = Instant::now();
     for _ in 0..12 {

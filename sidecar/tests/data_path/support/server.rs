@@ -215,6 +215,12 @@ impl Server {
 /// Counts itself unless the body was sent whole.
 struct Unfinished(Arc<AtomicUsize>, bool);
 
+impl Unfinished {
+    fn whole(&mut self) {
+        self.1 = true;
+    }
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.1 {
@@ -251,7 +257,7 @@ async fn one(
     };
     let body = match whole {
         Some(bytes) => {
-            open.1 = true;
+            open.whole();
             Full::new(bytes).boxed()
         }
         None => BodyExt::boxed(StreamBody::new(
@@ -265,7 +271,8 @@ fn steps(
     steps: VecDeque<Step>,
     open: Unfinished,
 ) -> impl futures_util::Stream<Item = Bytes> + Send + Sync {
-    let stream = futures_util::stream::unfold((steps, open), |(mut steps, mut open)| async move {
+    let start = (steps, open);
+    let stream = futures_util::stream::unfold(start, |(mut steps, mut open)| async move {
         loop {
             match steps.pop_front() {
                 Some(Step::Send(bytes)) => return Some((bytes, (steps, open))),
@@ -280,7 +287,7 @@ fn steps(
                 }
                 Some(Step::Hang) => std::future::pending().await,
                 None => {
-                    open.1 = true;
+                    open.whole();
                     return None;
                 }
             }
