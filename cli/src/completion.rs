@@ -11,7 +11,7 @@ pub(crate) struct CompletionArgs {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn run(args: CompletionArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &CompletionArgs) -> Result<ExitCode, Failure> {
     let mut command = <crate::Cli as clap::CommandFactory>::command();
     clap_complete::generate(
         args.shell,

@@ -99,12 +99,12 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Deny(args) => approvals::deny(args).await,
         Command::Revoke(args) => approvals::revoke(args).await,
         Command::Withdraw(args) => approvals::withdraw(args).await,
-        Command::Sessions(args) => recordings::sessions(args),
-        Command::Replay(args) => recordings::replay(args),
-        Command::Export(args) => recordings::export(args),
-        Command::Verify(args) => recordings::verify(args),
+        Command::Sessions(args) => recordings::sessions(&args),
+        Command::Replay(args) => recordings::replay(&args),
+        Command::Export(args) => recordings::export(&args),
+        Command::Verify(args) => recordings::verify(&args),
         Command::Pins(args) => pins::run(args),
         Command::Doctor(args) => doctor::run(args).await,
-        Command::Completion(args) => completion::run(args),
+        Command::Completion(args) => completion::run(&args),
     }
 }

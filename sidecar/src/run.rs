@@ -280,7 +280,7 @@ fn upstream(
     let server =
         |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response_limit);
     match target {
-        Target::Http(uri) => Upstream::Http(server(uri)),
+        Target::Http(uri) => Upstream::Http(Box::new(server(uri))),
         Target::Sse(uri) => {
             let server = SseServer {
                 client: server(uri).client().clone(),

@@ -37,10 +37,10 @@ enum ExportFormat {
     Csv,
 }
 
-pub(crate) fn run(args: ExportArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let recordings = open(&args.state)?;
     match &args.file {
-        None => write(&recordings, &args, &mut std::io::stdout().lock())?,
+        None => write(&recordings, args, &mut std::io::stdout().lock())?,
         Some(path) => {
             let file = OpenOptions::new()
                 .write(true)
@@ -50,7 +50,7 @@ pub(crate) fn run(args: ExportArgs) -> Result<ExitCode, Failure> {
             let file =
                 file.map_err(|error| Failure::outside(format!("`{}`: {error}", path.display())))?;
             let mut out = BufWriter::new(file);
-            write(&recordings, &args, &mut out)?;
+            write(&recordings, args, &mut out)?;
             out.flush()?;
             say(&format!("written to {}", path.display()));
         }

@@ -37,10 +37,22 @@ fn actor() -> Actor {
     Actor { user, uid }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "handed to map_err, which gives the error away"
+)]
 fn failed(error: ReadError) -> Failure {
-    match error {
+    match &error {
         ReadError::NoSession(_) | ReadError::Ambiguous(_) => Failure::no(error.to_string()),
-        other => Failure::outside(other.to_string()),
+        ReadError::NoRecordings(_)
+        | ReadError::Held { .. }
+        | ReadError::Io { .. }
+        | ReadError::Audit(_)
+        | ReadError::BadKey(_)
+        | ReadError::NotWritten(_)
+        | ReadError::Index(_)
+        | ReadError::Output(_)
+        | ReadError::Export { .. } => Failure::outside(error.to_string()),
     }
 }
 

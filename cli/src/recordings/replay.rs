@@ -34,7 +34,7 @@ pub(crate) struct ReplayArgs {
     state: StateArgs,
 }
 
-pub(crate) fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let terminal = std::io::stdout().is_terminal();
     let session = open(&args.state)?
         .session(&actor(), ViewKind::Replay, &args.id)

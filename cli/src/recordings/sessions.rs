@@ -57,12 +57,12 @@ enum Decision {
     Deny,
 }
 
-pub(crate) fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &SessionsArgs) -> Result<ExitCode, Failure> {
     let recordings = open(&args.state)?;
-    let filter = filter(&args);
+    let filter = filter(args);
     let typed = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     if args.calls {
-        return calls(&args, &recordings, &filter, &typed);
+        return calls(args, &recordings, &filter, &typed);
     }
     let sessions = recordings
         .sessions(&actor(), &filter, &typed)

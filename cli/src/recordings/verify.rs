@@ -36,7 +36,7 @@ pub(crate) struct VerifyArgs {
     state: StateArgs,
 }
 
-pub(crate) fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = args
         .what
         .as_deref()

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use sallyport_policy::approval::BindingKey;
 use sallyport_policy::bundle::Bundle;
 use sallyport_policy::mask::MaskKey;
 use sallyport_policy::name::{GatewayName, Issuer};
@@ -20,6 +21,7 @@ use sallyport_policy::source::gateway::Transport;
 use sallyport_policy::source::settings::RecordingMode;
 use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
+use sallyport_sidecar::credential::Credential;
 use sallyport_sidecar::guard::Windows;
 use sallyport_sidecar::hold::Desk;
 use sallyport_sidecar::hold::local::{Listening, LocalDesk, LocalOptions, SocketOptions};
@@ -143,7 +145,14 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
         "http"
     };
     let url = format!("{scheme}://{address}{path}");
-    let guard = assemble(&args, &state, clock, in_force, listener, &url, &path).await?;
+    let site = Site {
+        state: &state,
+        clock,
+        listener,
+        url: &url,
+        path: &path,
+    };
+    let guard = assemble(&args, in_force, site).await?;
     explain(&args, address.ip());
     put(&format!(
         "sallyport ready url={url} gateway={gateway} revision={revision}"
@@ -156,59 +165,36 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
     finish(guard).await
 }
 
-async fn assemble(
-    args: &UpArgs,
-    state: &Path,
+/// Where the guard is put together, and under which name clients reach it.
+struct Site<'a> {
+    state: &'a Path,
     clock: Arc<dyn Clock>,
-    in_force: InForce,
     listener: TcpListener,
-    url: &str,
-    path: &str,
-) -> Result<Guard, Failure> {
+    url: &'a str,
+    path: &'a str,
+}
+
+async fn assemble(args: &UpArgs, in_force: InForce, site: Site<'_>) -> Result<Guard, Failure> {
+    let settings = in_force.bundle.settings();
     let gateway = in_force.bundle.gateway().clone();
-    let credentials = credentials::resolve(
-        in_force.bundle.settings(),
-        &gateway,
-        &in_force.secrets,
-        &args.secrets,
-    )?;
-    let trust = trust(args, in_force.bundle.settings())?;
+    let credentials = credentials::resolve(settings, &gateway, &in_force.secrets, &args.secrets)?;
+    let trust = trust(args, settings)?;
+    let target = target(args, settings.server.transport)?;
     let binding =
-        binding_key(state, &gateway).map_err(|error| Failure::outside(error.to_string()))?;
-    let issuer = LocalIssuer::open(state, args.approver_group)
-        .map_err(|error| Failure::outside(error.to_string()))?;
-    let local_issuer = issuer
-        .issuer_config([url.to_owned()])
-        .map_err(|error| Failure::outside(error.to_string()))?;
-    let plain = if args.allow_http_idp {
-        PlainHttp::LoopbackOnly
-    } else {
-        PlainHttp::Refused
-    };
-    let kit = Kit {
-        local_issuer: Some(local_issuer),
-        literals: credentials
-            .iter()
-            .map(|credential| Zeroizing::new(credential.secret().reveal().as_bytes().to_vec()))
-            .collect(),
-        mask_key: MaskKey::new(&*binding.derive("mask")),
-        fetcher: Fetcher::new(&trust, FetchLimits::DEFAULT, plain),
-        clock: Arc::clone(&clock),
-        hosts: listen::own_hosts(listener.local_addr()?.ip()),
-        own_url: Some(url.to_owned()),
-    };
-    let (recorder, spool) = recorder(state, &in_force.bundle, &clock)?;
-    let desk = approvals(args, state, &clock, &in_force.bundle)?;
+        binding_key(site.state, &gateway).map_err(|error| Failure::outside(error.to_string()))?;
+    let kit = kit(args, &site, &trust, &credentials, &binding)?;
+    let (recorder, spool) = recorder(site.state, &in_force.bundle, &site.clock)?;
+    let desk = approvals(args, site.state, &site.clock, &in_force.bundle)?;
     let admin = match args.admin {
         Some(address) => Some(TcpListener::bind(address).await?),
         None => None,
     };
     let parts = Parts {
-        listener,
+        listener: site.listener,
         admin,
         tls: tls(args)?,
-        path: path.to_owned(),
-        target: target(args, in_force.bundle.settings().server.transport)?,
+        path: site.path.to_owned(),
+        target,
         credentials,
         trust,
         in_force: kit.ready(in_force.bundle, None).map_err(|error| {
@@ -219,8 +205,8 @@ async fn assemble(
         recorder,
         desk: Some(Desk::new(Arc::new(desk.clone()))),
         binding,
-        pins: state.join("pins.json"),
-        clock,
+        pins: site.state.join("pins.json"),
+        clock: site.clock,
     };
     let running = start(parts).map_err(|error| Failure::input(error.to_string()))?;
     let socket = SocketOptions {
@@ -235,6 +221,38 @@ async fn assemble(
         spool,
         desk,
         _approvals: approvals,
+    })
+}
+
+/// What every policy of this guard's life needs from it.
+fn kit(
+    args: &UpArgs,
+    site: &Site<'_>,
+    trust: &Trust,
+    credentials: &[Credential],
+    binding: &BindingKey,
+) -> Result<Kit, Failure> {
+    let issuer = LocalIssuer::open(site.state, args.approver_group)
+        .map_err(|error| Failure::outside(error.to_string()))?;
+    let local_issuer = issuer
+        .issuer_config([site.url.to_owned()])
+        .map_err(|error| Failure::outside(error.to_string()))?;
+    let plain = if args.allow_http_idp {
+        PlainHttp::LoopbackOnly
+    } else {
+        PlainHttp::Refused
+    };
+    Ok(Kit {
+        local_issuer: Some(local_issuer),
+        literals: credentials
+            .iter()
+            .map(|credential| Zeroizing::new(credential.secret().reveal().as_bytes().to_vec()))
+            .collect(),
+        mask_key: MaskKey::new(&*binding.derive("mask")),
+        fetcher: Fetcher::new(trust, FetchLimits::DEFAULT, plain),
+        clock: Arc::clone(&site.clock),
+        hosts: listen::own_hosts(site.listener.local_addr()?.ip()),
+        own_url: Some(site.url.to_owned()),
     })
 }
 

@@ -142,19 +142,11 @@ impl Relay<'_> {
 
     /// A request of the server to the client: passed where a rule allows it and the client's session can answer.
     async fn request(&mut self, document: &Document, call: &Call<'_>, id: &Id) -> Option<Bytes> {
-        let context = self.context();
         let method = call.method.name;
-        let open = matches!(call.target, Target::Open);
-        let allowed = open
-            || context.with_facts(None, |facts| {
-                context.policy.bundle.server_request_allowed(method, facts)
-            });
-        let asked = allowed
-            && !matches!(self, Self::Unheard(_))
-            && context
-                .session
-                .as_ref()
-                .is_some_and(|session| session.ask(id));
+        let allowed = self.may_ask(call);
+        let session = self.context().session.as_ref();
+        let heard = !matches!(self, Self::Unheard(_));
+        let asked = allowed && heard && session.is_some_and(|session| session.ask(id));
         let passed = match asked {
             true => self.masked(document, &Scope::ServerRequest { method }),
             false => None,
@@ -202,6 +194,16 @@ impl Relay<'_> {
                 None
             }
         }
+    }
+
+    /// Whether a rule lets the server ask this of the client (law 1).
+    fn may_ask(&self, call: &Call<'_>) -> bool {
+        let context = self.context();
+        let method = call.method.name;
+        matches!(call.target, Target::Open)
+            || context.with_facts(None, |facts| {
+                context.policy.bundle.server_request_allowed(method, facts)
+            })
     }
 
     fn masked(&self, document: &Document, scope: &Scope<'_>) -> Option<(Bytes, MaskReport)> {

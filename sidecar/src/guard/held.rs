@@ -298,7 +298,8 @@ async fn detached(
     let running = tokio::spawn(async move {
         let message = Message::parse(&document).ok()?;
         let call = Call::of(&message, Direction::ToServer, context.revision).ok()?;
-        Some(send(&context, &document, &call, tool.as_ref(), permit, departure).await)
+        let sending = send(&context, &document, &call, tool.as_ref(), permit, departure);
+        Some(Box::pin(sending).await)
     });
     match running.await {
         Ok(Some(answer)) => answer,

@@ -121,20 +121,13 @@ async fn judge(
     note(&mut trail, &decision, context);
     match decision {
         Decision::Allow(permit, _) => {
-            send::send(
-                context,
-                document,
-                call,
-                tool,
-                permit,
-                Departure {
-                    trail,
-                    slot,
-                    grant: None,
-                    progress: None,
-                },
-            )
-            .await
+            let departure = Departure {
+                trail,
+                slot,
+                grant: None,
+                progress: None,
+            };
+            Box::pin(send::send(context, document, call, tool, permit, departure)).await
         }
         Decision::Hold(needed, _) => {
             held::hold(

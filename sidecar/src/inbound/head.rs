@@ -383,21 +383,35 @@ mod tests {
         }
     }
 
-    fn verdict(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Route, HeadError> {
+    fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = http::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn verdict(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Route, HeadError> {
+        let parts = head(method, uri, headers);
         check(&parts, &names(), &Paths::beside("/mcp"))
     }
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 
+    /// Name, method, URI, headers, and the route or the code of the refusal.
+    type Row = (
+        &'static str,
+        &'static str,
+        &'static str,
+        Vec<(&'static str, &'static str)>,
+        Result<Route, &'static str>,
+    );
+
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of named rows")]
     fn heads_are_judged_by_this_table() {
         let host = ("host", "localhost:8080");
-        let rows: Vec<(&str, &str, &str, Vec<(&str, &str)>, Result<Route, &str>)> = vec![
+        let rows: Vec<Row> = vec![
             (
                 "plain post",
                 "POST",

@@ -49,7 +49,10 @@ pub(super) async fn streamable(admitted: Admitted, body: Incoming) -> Response<R
     };
     let context = match place(admitted, &body) {
         Ok(context) => context,
-        Err((admitted, unread)) => return refuse(&admitted, unread),
+        Err(refused) => {
+            let (admitted, unread) = *refused;
+            return refuse(&admitted, unread);
+        }
     };
     match &body {
         Body::One(message) => {
@@ -95,7 +98,7 @@ pub(super) async fn read(admitted: &Admitted, body: Incoming) -> Result<(Documen
 }
 
 /// Finds out by which revision's rules, and in which session, the body is to be judged.
-fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unread)> {
+fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, Box<(Admitted, Unread)>> {
     let header = |name: &str| {
         admitted
             .parts
@@ -116,7 +119,7 @@ fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unre
         Err(error) => {
             let id = body.messages().first().and_then(Message::id);
             let unread = malformed(&Malformed::Era { error: &error, id }, "revision");
-            return Err((admitted, unread));
+            return Err(Box::new((admitted, unread)));
         }
     };
     let Classified {
@@ -125,10 +128,12 @@ fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, (Admitted, Unre
     } = classified;
     let stateful = !revision.is_modern() && !opens_session;
     if stateful && named.is_some() && session.is_none() {
-        return Err((admitted, malformed(&Malformed::Session, "unknown_session")));
+        let unread = malformed(&Malformed::Session, "unknown_session");
+        return Err(Box::new((admitted, unread)));
     }
     if stateful && session.is_none() && gateway.upstream.mints_sessions() {
-        return Err((admitted, malformed(&Malformed::NoSession, "no_session")));
+        let unread = malformed(&Malformed::NoSession, "no_session");
+        return Err(Box::new((admitted, unread)));
     }
     let minted = if opens_session && gateway.upstream.mints_sessions() {
         random_id()

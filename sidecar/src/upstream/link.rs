@@ -327,70 +327,40 @@ impl Link {
 
     /// Sends a request under an id of ours and gives the stream of what belongs to it.
     async fn ask(self: &Arc<Self>, document: &Document, id: Id) -> Result<Reply, UpstreamError> {
-        let (between, mut deliveries) = mpsc::channel(QUEUE);
+        let (between, deliveries) = mpsc::channel(QUEUE);
         let answer = between
             .clone()
             .try_reserve_owned()
             .map_err(|_| UpstreamError::BrokeOff("no room for its answer".into()))?;
-        let token = progress_token(document);
-        let number = {
-            let mut state = lock(&self.state);
-            let number = state.next;
-            state.next = state.next.saturating_add(1);
-            state.used = Instant::now();
-            state.waiting.insert(
-                number,
-                Waiting {
-                    names: Names {
-                        id,
-                        progress: token.clone(),
-                    },
-                    answer,
-                    between,
-                },
-            );
-            number
-        };
+        let progress = progress_token(document);
+        let with_progress = progress.is_some();
+        let names = Names { id, progress };
+        let number = self.wait_for(Waiting {
+            names,
+            answer,
+            between,
+        });
         let exchange = Exchange {
             link: Arc::clone(self),
             number,
             answered: false,
         };
-        let request = renumbered(document, number, token.is_some());
-        self.write(request).await?;
-        let mut exchange = Some(exchange);
-        let events = futures_util::stream::poll_fn(move |cx| {
-            let Some(open) = exchange.as_mut() else {
-                return std::task::Poll::Ready(None);
-            };
-            let next = std::task::ready!(deliveries.poll_recv(cx));
-            let item = match next {
-                Some(Ok(bytes)) => {
-                    open.answered = open.link.is_answered(open.number);
-                    Ok(Item::Event(Event::message(bytes)))
-                }
-                Some(Err(error)) => {
-                    open.answered = true;
-                    Err(error)
-                }
-                None => {
-                    let was_answered = open.answered;
-                    open.answered = true;
-                    exchange = None;
-                    if was_answered {
-                        return std::task::Poll::Ready(None);
-                    }
-                    Err(UpstreamError::BrokeOff(
-                        "the server ended before it answered".into(),
-                    ))
-                }
-            };
-            std::task::Poll::Ready(Some(item))
-        });
+        self.write(renumbered(document, number, with_progress))
+            .await?;
         Ok(Reply::Events {
             session: None,
-            events: events.boxed(),
+            events: exchange.events(deliveries),
         })
+    }
+
+    /// Gives the exchange a number of ours.
+    fn wait_for(&self, waiting: Waiting) -> i64 {
+        let mut state = lock(&self.state);
+        let number = state.next;
+        state.next = state.next.saturating_add(1);
+        state.used = Instant::now();
+        state.waiting.insert(number, waiting);
+        number
     }
 
     /// Sends a notification or a response.
@@ -583,6 +553,42 @@ struct Exchange {
     link: Arc<Link>,
     number: i64,
     answered: bool,
+}
+
+impl Exchange {
+    /// What belongs to the exchange, its answer last; an end before that is an error.
+    fn events(self, mut deliveries: mpsc::Receiver<Delivery>) -> super::Events {
+        let mut exchange = Some(self);
+        let events = futures_util::stream::poll_fn(move |cx| {
+            let Some(open) = exchange.as_mut() else {
+                return std::task::Poll::Ready(None);
+            };
+            let next = std::task::ready!(deliveries.poll_recv(cx));
+            let item = match next {
+                Some(Ok(bytes)) => {
+                    open.answered = open.link.is_answered(open.number);
+                    Ok(Item::Event(Event::message(bytes)))
+                }
+                Some(Err(error)) => {
+                    open.answered = true;
+                    Err(error)
+                }
+                None => {
+                    let was_answered = open.answered;
+                    open.answered = true;
+                    exchange = None;
+                    if was_answered {
+                        return std::task::Poll::Ready(None);
+                    }
+                    Err(UpstreamError::BrokeOff(
+                        "the server ended before it answered".into(),
+                    ))
+                }
+            };
+            std::task::Poll::Ready(Some(item))
+        });
+        events.boxed()
+    }
 }
 
 impl Drop for Exchange {

@@ -29,7 +29,7 @@ pub const BODY_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum Upstream {
     /// Streamable HTTP: each message is its own exchange.
-    Http(http::HttpServer),
+    Http(Box<http::HttpServer>),
     /// stdio or HTTP+SSE: one duplex pipe, on which answers are told apart by id.
     Linked(link::LinkedServer),
 }
