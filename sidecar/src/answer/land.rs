@@ -471,10 +471,15 @@ impl Flight {
         }
         self.forsake_lane().await;
         let reply = self.lost_reply(error);
-        let (used, outcome) = match error {
-            UpstreamError::Revoked => (approval::Outcome::Unknown, Outcome::Revoked),
-            _ if error.may_have_run() => (approval::Outcome::Unknown, Outcome::UpstreamFailed),
-            _ => (approval::Outcome::Failed, Outcome::UpstreamFailed),
+        let used = if error.may_have_run() {
+            approval::Outcome::Unknown
+        } else {
+            approval::Outcome::Failed
+        };
+        let outcome = if matches!(error, UpstreamError::Revoked) {
+            Outcome::Revoked
+        } else {
+            Outcome::UpstreamFailed
         };
         if matches!(error, UpstreamError::Revoked) {
             self.cancel_upstream().await;

@@ -90,7 +90,7 @@ impl PinFile {
                 self.read = modified(&self.path);
             }
             Err(error) => {
-                tracing::error!(%error, path = %self.path.display(), "the file of pins cannot be read")
+                tracing::error!(%error, path = %self.path.display(), "the file of pins cannot be read");
             }
         }
     }
@@ -138,7 +138,7 @@ impl PinFile {
                 self.read = modified(&self.path);
             }
             Err(error) => {
-                tracing::error!(%error, path = %self.path.display(), "pins cannot be kept")
+                tracing::error!(%error, path = %self.path.display(), "pins cannot be kept");
             }
         }
     }

@@ -92,7 +92,8 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         return refused(context, message, "header_mismatch", reply).await;
     }
     let trail = open_trail(context, document, &call, tool.as_ref());
-    judge(context, document, &call, tool.as_ref(), trail).await
+    // Boxed: what a held call keeps would otherwise lie in the future of every call.
+    Box::pin(judge(context, document, &call, tool.as_ref(), trail)).await
 }
 
 /// The way of a call from here on.
