@@ -42,11 +42,11 @@ impl Server {
     fn take(&self, message: &Value) {
         let method = message["method"].as_str().unwrap_or_default();
         if method == "notifications/cancelled" {
-            let id = message["params"]["requestId"].to_string();
+            let id = message.pointer("/params/requestId").map(Value::to_string);
             self.cancelled
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(id);
+                .extend(id);
         }
         let Some(id) = message.get("id") else { return };
         let answer = match self.answer(method, message) {
@@ -155,7 +155,9 @@ impl Server {
 }
 
 fn complete(mut result: Value) -> Value {
-    result["resultType"] = "complete".into();
+    if let Some(members) = result.as_object_mut() {
+        members.insert("resultType".to_owned(), "complete".into());
+    }
     result
 }
 

@@ -33,6 +33,7 @@ struct Seen {
     method: Method,
     headers: HeaderMap,
     body: Value,
+    raw: Bytes,
 }
 
 impl Seen {
@@ -131,6 +132,7 @@ async fn respond(
         method: parts.method,
         headers: parts.headers,
         body,
+        raw: bytes,
     };
     log.seen.lock().unwrap().push(seen.clone());
     Ok(answer(&log, &seen))
@@ -376,6 +378,10 @@ fn a_legacy_conversation_goes_both_ways() {
     assert!(
         all.iter()
             .all(|seen| seen.header("authorization") == Some("Bearer t0ken"))
+    );
+    assert!(
+        all.iter().all(|seen| !seen.raw.contains(&b'\n')),
+        "the line's end is no part of the message"
     );
     let hello = &log.of("initialize")[0];
     assert_eq!(

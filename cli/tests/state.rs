@@ -1,7 +1,6 @@
 //! Commands on a state folder: pins, doctor, and recorded calls decided again.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]
 

@@ -13,6 +13,7 @@ pub mod json;
 pub mod mask;
 pub mod mcp;
 pub mod name;
+pub mod near;
 pub mod pin;
 pub mod principal;
 pub mod record;

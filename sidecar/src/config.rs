@@ -64,12 +64,7 @@ impl Config {
         let credentials = mistakes.take_all(read_credentials(&credentials, &prefixes));
         let bundle = mistakes.needed("--bundle DIR", bundle);
         let state = mistakes.needed("--state DIR", state);
-        let root = mistakes.given("--root-key FILE|HEX", root_key.as_deref(), root_key_of);
-        let gateway = mistakes.given("--gateway NAMESPACE/NAME", gateway.as_deref(), gateway_of);
-        let uid = mistakes.needed(
-            "--gateway-uid UID",
-            gateway_uid.filter(|uid| !uid.is_empty()),
-        );
+        let demand = mistakes.demand(root_key.as_deref(), gateway.as_deref(), gateway_uid);
         let listen = mistakes.given("--listen ADDR", listen.as_deref(), address);
         let admin = mistakes.take(admin.as_deref().map(|text| address("--admin", text)));
         let generation = mistakes.take(Some(number("--minimum-generation", &minimum_generation)));
@@ -86,11 +81,7 @@ impl Config {
         let whole = || {
             Some(Self {
                 bundle: bundle?,
-                demand: Demand {
-                    root: root?,
-                    gateway: gateway?,
-                    uid: uid?,
-                },
+                demand: demand?,
                 minimum_generation: generation?,
                 listen: listen?,
                 admin,
@@ -138,6 +129,22 @@ impl Mistakes {
         let flag = usage.split(' ').next().unwrap_or(usage);
         let read = self.needed(usage, text).map(|text| read(flag, text));
         self.take(read)
+    }
+
+    fn demand(
+        &mut self,
+        root_key: Option<&str>,
+        gateway: Option<&str>,
+        uid: Option<String>,
+    ) -> Option<Demand> {
+        let root = self.given("--root-key FILE|HEX", root_key, root_key_of);
+        let gateway = self.given("--gateway NAMESPACE/NAME", gateway, gateway_of);
+        let uid = self.needed("--gateway-uid UID", uid.filter(|uid| !uid.is_empty()));
+        Some(Demand {
+            root: root?,
+            gateway: gateway?,
+            uid: uid?,
+        })
     }
 
     fn unless_none<T>(self, whole: Option<T>) -> Result<T, Vec<String>> {
@@ -318,9 +325,13 @@ mod tests {
 
     use super::*;
 
-    fn read(arguments: &[&str]) -> Result<Config, Vec<String>> {
+    fn args(arguments: &[&str]) -> Args {
         let all = std::iter::once("sallyport-sidecar").chain(arguments.iter().copied());
-        Config::of(Args::try_parse_from(all).unwrap())
+        Args::try_parse_from(all).unwrap()
+    }
+
+    fn read(arguments: &[&str]) -> Result<Config, Vec<String>> {
+        Config::of(args(arguments))
     }
 
     const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -365,11 +376,11 @@ mod tests {
             "--path",
             "mcp",
             "--minimum-generation",
-            "-1",
+            "seven",
             "--tls-key",
             "k.pem",
             "--log",
-            "=",
+            "x=loud",
             "--credential",
             "header:Authorization",
             "--credential-prefix",

@@ -28,9 +28,10 @@ use sallyport_sidecar::tls::{TlsError, Trust};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, fmt};
 use zeroize::Zeroizing;
 
 use args::Args;
@@ -230,26 +231,18 @@ impl Stop {
 
 /// The audit trail to stdout, everything else to stderr: who collects one need not filter the other out.
 fn log(levels: Targets) {
-    let audit = Targets::new().with_targets(AUDIT.map(|target| (target, LevelFilter::INFO)));
-    let rest = levels.with_targets(AUDIT.map(|target| (target, LevelFilter::OFF)));
-    let line = || {
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-    };
-    let both = vec![
-        line()
-            .with_writer(std::io::stdout)
-            .with_filter(audit)
-            .boxed(),
-        line()
-            .with_writer(std::io::stderr)
-            .with_filter(rest)
-            .boxed(),
-    ];
-    tracing_subscriber::registry().with(both).init();
+    // No level of the log turns the trail off.
+    let levels = levels.with_targets(AUDIT.map(|target| (target, LevelFilter::INFO)));
+    let trail = std::io::stdout.with_filter(|line| AUDIT.contains(&line.target()));
+    tracing_subscriber::registry()
+        .with(levels)
+        .with(
+            fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_writer(trail.or_else(std::io::stderr)),
+        )
+        .init();
 }
 
 /// Before the log is there, and when there is no more: one line to whoever reads the container's log.

@@ -81,52 +81,31 @@ impl Metrics {
         let refusals = Family::<RefusalLabels, Counter>::default();
         // 0.1 ms to about 26 s: added latency at one end, waiting for people at the other.
         let call_seconds = Histogram::new(exponential_buckets(0.0001, 4.0, 10));
-        let (masked, policy_swaps, policy_rejections) =
-            (Counter::default(), Counter::default(), Counter::default());
-        let (streams, sessions, in_flight, held, body_bytes) = (
-            Gauge::default(),
-            Gauge::default(),
-            Gauge::default(),
-            Gauge::default(),
-            Gauge::default(),
-        );
         registry.register("calls", "Calls by how they ended", calls.clone());
-        registry.register(
-            "refusals",
-            "Requests refused before or by policy, by reason code",
-            refusals.clone(),
-        );
-        registry.register_with_unit(
-            "call",
-            "Time from request head to terminal record",
-            Unit::Seconds,
-            call_seconds.clone(),
-        );
-        registry.register("masked_values", "Values masked in answers", masked.clone());
-        registry.register("streams", "Open client streams", streams.clone());
-        registry.register("sessions", "Live protocol sessions", sessions.clone());
-        registry.register(
-            "calls_in_flight",
-            "Calls between head and terminal record",
-            in_flight.clone(),
-        );
-        registry.register("calls_held", "Calls waiting for an approval", held.clone());
-        registry.register_with_unit(
-            "bodies",
-            "Bytes of bodies held",
-            Unit::Bytes,
-            body_bytes.clone(),
-        );
-        registry.register(
-            "policy_swaps",
-            "Policies put in force",
-            policy_swaps.clone(),
-        );
-        registry.register(
-            "policy_rejections",
-            "Changed policies refused",
-            policy_rejections.clone(),
-        );
+        let help = "Requests refused before or by policy, by reason code";
+        registry.register("refusals", help, refusals.clone());
+        let help = "Time from request head to terminal record";
+        registry.register_with_unit("call", help, Unit::Seconds, call_seconds.clone());
+        let body_bytes = Gauge::default();
+        let help = "Bytes of bodies held";
+        registry.register_with_unit("bodies", help, Unit::Bytes, body_bytes.clone());
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let masked = counter("masked_values", "Values masked in answers");
+        let policy_swaps = counter("policy_swaps", "Policies put in force");
+        let policy_rejections = counter("policy_rejections", "Changed policies refused");
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let streams = gauge("streams", "Open client streams");
+        let sessions = gauge("sessions", "Live protocol sessions");
+        let in_flight = gauge("calls_in_flight", "Calls between head and terminal record");
+        let held = gauge("calls_held", "Calls waiting for an approval");
         Self {
             registry: Arc::new(registry),
             calls,

@@ -137,11 +137,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
     serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
     if let Some(listener) = parts.admin {
-        serving.push(serve_admin(
-            Arc::clone(&gateway),
-            listener,
-            readiness.clone(),
-        ));
+        serving.push(serve_admin(&gateway, listener, readiness.clone()));
     }
     Ok(Running {
         gateway,
@@ -228,7 +224,7 @@ fn serve_mcp(
 }
 
 fn serve_admin(
-    gateway: Arc<Gateway>,
+    gateway: &Gateway,
     listener: TcpListener,
     readiness: Readiness,
 ) -> tokio::task::JoinHandle<()> {
@@ -292,7 +288,7 @@ fn upstream(
                 credentials: headers,
                 event_limit: response_limit,
             };
-            Upstream::Linked(LinkedServer::new(Dial::Sse(server), children))
+            Upstream::Linked(LinkedServer::new(Dial::Sse(Box::new(server)), children))
         }
         Target::Stdio {
             program,
@@ -313,7 +309,7 @@ fn upstream(
                 line_limit: response_limit,
                 cleaner: cleaner(credentials),
             };
-            Upstream::Linked(LinkedServer::new(Dial::Stdio(command), children))
+            Upstream::Linked(LinkedServer::new(Dial::Stdio(Box::new(command)), children))
         }
     }
 }

@@ -18,7 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sallyport_policy::name::Digest;
 
-use crate::watch::Folders;
+use crate::watch::{Depth, Folders};
 
 /// Behind the folder watch, for file systems that tell nothing.
 const POLL: Duration = Duration::from_secs(30);
@@ -158,10 +158,8 @@ impl ListenerTls {
     /// spawned and aborted with the listener.
     pub async fn watch(self: Arc<Self>) {
         // The folders are watched, not the files: a mounted Secret changes by the rename of a link beside them.
-        let folders = Folders::watch([
-            folder_of(&self.files.certificate),
-            folder_of(&self.files.key),
-        ]);
+        let files = [&self.files.certificate, &self.files.key];
+        let folders = Folders::watch(files.map(|file| (folder_of(file), Depth::Itself)));
         loop {
             tokio::select! {
                 () = folders.changed() => {}

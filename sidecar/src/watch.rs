@@ -8,16 +8,25 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-/// Folders under watch, without those below them.
+/// Folders under watch.
 #[derive(Debug)]
 pub struct Folders {
     changed: Arc<Notify>,
     _watcher: Option<RecommendedWatcher>,
 }
 
+/// How far down a folder is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What lies in it.
+    Itself,
+    /// And in all folders below.
+    Below,
+}
+
 impl Folders {
     /// Watches what can be watched and tells what cannot.
-    pub fn watch<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Self {
+    pub fn watch<'a>(folders: impl IntoIterator<Item = (&'a Path, Depth)>) -> Self {
         let changed = Arc::new(Notify::new());
         let told = Arc::clone(&changed);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -29,10 +38,12 @@ impl Folders {
         let mut watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "folders are only looked at now and then"))
             .ok();
-        for folder in folders {
-            let watched = watcher
-                .as_mut()
-                .map(|watcher| watcher.watch(folder, RecursiveMode::NonRecursive));
+        for (folder, depth) in folders {
+            let mode = match depth {
+                Depth::Itself => RecursiveMode::NonRecursive,
+                Depth::Below => RecursiveMode::Recursive,
+            };
+            let watched = watcher.as_mut().map(|watcher| watcher.watch(folder, mode));
             if let Some(Err(error)) = watched {
                 tracing::warn!(%error, folder = %folder.display(), "this folder is only looked at now and then");
             }
@@ -70,7 +81,7 @@ mod tests {
     async fn a_write_is_told_and_reading_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
-        let folders = Folders::watch([folder.path()]);
+        let folders = Folders::watch([(folder.path(), Depth::Itself)]);
         std::fs::write(&file, "one").unwrap();
         assert!(told(&folders).await, "a write");
         while told(&folders).await {}

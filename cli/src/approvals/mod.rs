@@ -68,8 +68,14 @@ fn is_absent(error: &ClientError) -> bool {
     }
 }
 
-/// The phase, in its kind's own word.
+/// The phase, in its kind's own word, and how the last use ended.
 fn phase_text(request: &RequestObject) -> String {
-    let phase = request.status.as_ref().and_then(|status| status.phase);
-    phase.map_or_else(|| "-".to_owned(), |phase| format!("{phase:?}"))
+    let status = request.status.as_ref();
+    let Some(phase) = status.and_then(|status| status.phase) else {
+        return "-".to_owned();
+    };
+    match status.and_then(|status| status.outcome) {
+        Some(outcome) => format!("{phase:?} ({outcome:?})"),
+        None => format!("{phase:?}"),
+    }
 }

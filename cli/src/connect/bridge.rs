@@ -156,7 +156,7 @@ impl Bridge {
                     modern,
                     method,
                 })
-                .await
+                .await;
             }
             Plan::Cancel(id) if self.cancel(&id) => {}
             Plan::Cancel(_) => self.tell(document, false).await,

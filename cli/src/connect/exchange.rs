@@ -279,7 +279,7 @@ impl Bridge {
             self.known().learn_tools(result);
             match result.get("nextCursor") {
                 Some(next) => {
-                    cursor = format!(r#""cursor":{},"#, String::from_utf8_lossy(next.raw()))
+                    cursor = format!(r#""cursor":{},"#, String::from_utf8_lossy(next.raw()));
                 }
                 None => return Ok(true),
             }

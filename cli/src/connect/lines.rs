@@ -49,14 +49,15 @@ fn read(input: &mut impl BufRead, lines: &mpsc::Sender<Said>) {
         }
         let is_whole = line.ends_with(b"\n") || u64::try_from(count).unwrap_or(u64::MAX) < LONGEST;
         let said = if is_whole {
-            Said::Line(Bytes::from(line))
+            // The line's end is stdio's framing, no part of the message: further on it could be taken for another line.
+            Said::Line(Bytes::copy_from_slice(line.trim_ascii()))
         } else {
             Said::TooLong
         };
         if !is_whole && !skip_line(input) {
             return;
         }
-        let is_blank = matches!(&said, Said::Line(line) if line.trim_ascii().is_empty());
+        let is_blank = matches!(&said, Said::Line(line) if line.is_empty());
         if !is_blank && lines.blocking_send(said).is_err() {
             return;
         }
@@ -172,10 +173,7 @@ mod tests {
         while let Some(Said::Line(line)) = receiver.blocking_recv() {
             lines.push(line);
         }
-        assert_eq!(
-            lines,
-            [Bytes::from("{\"a\":1}\n"), Bytes::from("{\"b\":2}")]
-        );
+        assert_eq!(lines, [Bytes::from("{\"a\":1}"), Bytes::from("{\"b\":2}")]);
     }
 
     #[test]

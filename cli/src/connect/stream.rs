@@ -78,7 +78,7 @@ impl Bridge {
                 Err(trouble) => tell_once(&mut pause, &trouble),
                 Ok(answer) => match (answer.content, session) {
                     (Content::Events(events), _) => {
-                        self.pass_on(events, &mut last, &mut pause).await
+                        self.pass_on(events, &mut last, &mut pause).await;
                     }
                     (_, Some(lost)) if answer.status == StatusCode::NOT_FOUND => {
                         last = None;

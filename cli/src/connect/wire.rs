@@ -183,7 +183,7 @@ impl Wire {
                 Ok(response) => return read(response).await,
                 Err(failed) => match pauses.next() {
                     Some(pause) if failed.never_left => {
-                        tokio::time::sleep(Duration::from_millis(*pause)).await
+                        tokio::time::sleep(Duration::from_millis(*pause)).await;
                     }
                     Some(_) | None => return Err(failed.trouble),
                 },
@@ -296,12 +296,10 @@ async fn whole(body: Incoming, limit: usize) -> Result<Bytes, Trouble> {
     read_whole(body, limit, BODY_PAUSE)
         .await
         .map_err(|error| match error {
-            BodyError::TooLarge { limit } => {
-                Trouble::BrokeOff(format!("its answer is larger than {limit} bytes"))
-            }
             BodyError::TooSlow => Trouble::TimedOut,
-            BodyError::Broken(what) => Trouble::BrokeOff(what),
-            error @ BodyError::NoRoom => Trouble::BrokeOff(error.to_string()),
+            BodyError::TooLarge { .. } | BodyError::Broken(_) | BodyError::NoRoom => {
+                Trouble::BrokeOff(error.to_string())
+            }
         })
 }
 

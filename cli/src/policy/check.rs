@@ -209,21 +209,13 @@ fn tell(findings: &Findings) -> Result<(), Failure> {
             counted(findings.mistakes.len(), "mistake")
         ));
     }
-    let read = [
-        (findings.gateways.len(), "gateway"),
-        (findings.policies, "access policy"),
-        (findings.guardrails, "guardrail"),
-    ];
-    let read: Vec<String> = read
-        .iter()
-        .map(|(count, word)| several(*count, word))
-        .collect();
-    put(&format!("ok: {}; {warnings}", read.join(", ")))
-}
-
-fn several(count: usize, word: &str) -> String {
-    match word.strip_suffix('y') {
-        Some(stem) if count != 1 => format!("{count} {stem}ies"),
-        Some(_) | None => counted(count, word),
-    }
+    let policies = match findings.policies {
+        1 => "1 access policy".to_owned(),
+        several => format!("{several} access policies"),
+    };
+    let gateways = counted(findings.gateways.len(), "gateway");
+    let guardrails = counted(findings.guardrails, "guardrail");
+    put(&format!(
+        "ok: {gateways}, {policies}, {guardrails}; {warnings}"
+    ))
 }

@@ -62,7 +62,9 @@ struct Comparison {
     #[serde(skip_serializing_if = "Option::is_none")]
     only_in: Option<&'static str>,
     generated_calls: usize,
-    recorded_calls: usize,
+    /// None where no recordings were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded_calls: Option<usize>,
     /// Recorded calls whose arguments are not there, by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     left_out: BTreeMap<&'static str, usize>,
@@ -170,7 +172,7 @@ fn compare(
         gateway: gateway.to_string(),
         only_in: None,
         generated_calls: 0,
-        recorded_calls: 0,
+        recorded_calls: None,
         left_out: BTreeMap::new(),
         differences: Vec::new(),
     };
@@ -215,7 +217,7 @@ fn scopes_of(contents: &[&BundleContent]) -> Vec<String> {
 impl Comparison {
     /// Decides recorded calls again, each at its own time; equal ones are told once.
     fn add(&mut self, recorded: Recorded, before: &Bundle, after: &Bundle) {
-        self.recorded_calls = recorded.calls.len();
+        self.recorded_calls = Some(recorded.calls.len());
         self.left_out = recorded.left_out;
         let mut changes: BTreeMap<String, Change> = BTreeMap::new();
         for call in recorded.calls {
@@ -277,11 +279,14 @@ fn tell(comparison: &Comparison) -> Result<(), Failure> {
             put(&format!("      {}", line(change)))?;
         }
     }
+    let recorded = comparison
+        .recorded_calls
+        .map(|count| format!(" and {}", counted(count, "recorded call")));
     put(&format!(
-        "  {} of {} and {} are decided differently",
+        "  {} of {}{} are decided differently",
         comparison.differences.len(),
         counted(comparison.generated_calls, "generated call"),
-        counted(comparison.recorded_calls, "recorded call"),
+        recorded.unwrap_or_default(),
     ))?;
     for (why, count) in &comparison.left_out {
         put(&format!(

@@ -1,7 +1,7 @@
 //! Which files, and which gateway in them.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sallyport_crds::yaml::{self, Input, Loaded};
 use sallyport_policy::bundle::{Bundle, BundleContent};
@@ -29,7 +29,7 @@ pub(crate) struct Files {
 pub(crate) fn read(files: &[PathBuf]) -> Result<Loaded, Vec<Problem>> {
     let inputs: Vec<Input> = files
         .iter()
-        .map(input)
+        .map(|path| input(path))
         .collect::<Result<_, _>>()
         .map_err(|problem| vec![*problem])?;
     yaml::load(&inputs).map_err(|mistakes| mistakes.into_iter().map(Problem::read).collect())
@@ -53,9 +53,9 @@ pub(crate) fn refused(problems: &[Problem]) -> Failure {
     ))
 }
 
-fn input(path: &PathBuf) -> Result<Input, Box<Problem>> {
+fn input(path: &Path) -> Result<Input, Box<Problem>> {
     if path.as_os_str() != "-" {
-        return Ok(Input::Path(path.clone()));
+        return Ok(Input::Path(path.to_owned()));
     }
     let mut text = String::new();
     match std::io::stdin().lock().read_to_string(&mut text) {

@@ -49,8 +49,8 @@ pub(super) fn read(
     scopes: &[String],
 ) -> Result<Recorded, Failure> {
     let clock = SystemClock::new();
-    let recordings =
-        Recordings::open(&folder(state), Arc::new(move || clock.now())).map_err(failed)?;
+    let recordings = Recordings::open(&folder(state), Arc::new(move || clock.now()))
+        .map_err(|error| failed(&error))?;
     let actor = actor();
     let filter = SessionFilter {
         gateway: Some(gateway.to_string()),
@@ -60,12 +60,14 @@ pub(super) fn read(
     let mut recorded = Recorded::default();
     for summary in recordings
         .sessions(&actor, &filter, &typed)
-        .map_err(failed)?
+        .map_err(|error| failed(&error))?
     {
         let session = recordings
             .session(&actor, ViewKind::Replay, summary.id.as_str())
-            .map_err(failed)?;
-        recorded.add(&session, scopes).map_err(failed)?;
+            .map_err(|error| failed(&error))?;
+        recorded
+            .add(&session, scopes)
+            .map_err(|error| failed(&error))?;
     }
     Ok(recorded)
 }
@@ -97,7 +99,7 @@ fn account_name(uid: u32) -> Option<String> {
     })
 }
 
-fn failed(error: ReadError) -> Failure {
+fn failed(error: &ReadError) -> Failure {
     Failure::outside(error.to_string())
 }
 

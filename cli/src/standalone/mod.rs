@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use sallyport_policy::bundle::Bundle;
 use sallyport_policy::mask::MaskKey;
 use sallyport_policy::name::{GatewayName, Issuer};
+use sallyport_policy::source::defaults::ANCHOR_EVERY;
 use sallyport_policy::source::gateway::Transport;
 use sallyport_policy::source::settings::RecordingMode;
 use sallyport_sidecar::admin::Readiness;
@@ -282,10 +283,12 @@ fn recorder(
         return Ok((Recorder::disabled(now).map_err(failed)?, None));
     }
     let mut options = Options::new(env!("CARGO_PKG_VERSION"), now);
-    options.anchor = recording
-        .anchor
-        .as_ref()
-        .map(|anchor| PathBuf::from(&anchor.file));
+    if let Some(anchor) = &recording.anchor {
+        let every = anchor.every.unwrap_or(ANCHOR_EVERY).get();
+        options.anchor = Some(PathBuf::from(&anchor.file));
+        options.anchor_every = every;
+        options.checkpoint_every = options.checkpoint_every.min(every);
+    }
     let (recorder, spool) = Recorder::open(&state.join("recordings"), options).map_err(failed)?;
     Ok((recorder, Some(spool)))
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
 use sallyport_crds::yaml::{self, Input, Loaded};
 use sallyport_policy::bundle::Bundle;
 use sallyport_policy::compile::{self, Mistake};
@@ -12,7 +11,7 @@ use sallyport_policy::source::Secrets;
 use sallyport_sidecar::hold::local::LocalDesk;
 use sallyport_sidecar::identity::local::LOCAL_ISSUER;
 use sallyport_sidecar::run::Running;
-use tokio::sync::Notify;
+use sallyport_sidecar::watch::{Depth, Folders};
 
 /// Behind the watch, for file systems that tell nothing.
 const POLL: Duration = Duration::from_secs(5);
@@ -107,11 +106,10 @@ impl Policies {
 
     /// Puts changed files in force for as long as the guard runs; never returns.
     pub(super) async fn watch(&self, running: &Running, desk: &LocalDesk) {
-        let changed = std::sync::Arc::new(Notify::new());
-        let _watcher = watcher(&self.files, &changed);
+        let folders = Folders::watch(self.files.iter().map(|path| place(path)));
         loop {
             tokio::select! {
-                () = changed.notified() => tokio::time::sleep(SETTLE).await,
+                () = folders.changed() => tokio::time::sleep(SETTLE).await,
                 () = tokio::time::sleep(POLL) => {}
             }
             if self.files.is_empty() {
@@ -148,35 +146,15 @@ async fn adopt(running: &Running, desk: &LocalDesk, next: InForce) {
     }
 }
 
-/// Watches the folders of the files: editors and mounted volumes replace files rather than write them.
-fn watcher(
-    files: &[PathBuf],
-    changed: &std::sync::Arc<Notify>,
-) -> Option<notify::RecommendedWatcher> {
-    let told = std::sync::Arc::clone(changed);
-    let watcher =
-        notify::recommended_watcher(move |_: notify::Result<notify::Event>| told.notify_one());
-    let mut watcher = match watcher {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!(%error, "files are only looked at every {} s", POLL.as_secs());
-            return None;
-        }
-    };
-    for file in files {
-        let folder = if file.is_dir() {
-            Some(file.as_path())
-        } else {
-            file.parent()
-        };
-        let folder = folder
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or_else(|| Path::new("."));
-        if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
-            tracing::warn!(%error, folder = %folder.display(), "this folder is only looked at every {} s", POLL.as_secs());
-        }
+/// Folders are watched, not files: editors and mounted volumes replace files rather than write them.
+fn place(path: &Path) -> (&Path, Depth) {
+    if path.is_dir() {
+        return (path, Depth::Below);
     }
-    Some(watcher)
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    (folder.unwrap_or_else(|| Path::new(".")), Depth::Itself)
 }
 
 fn list(names: &[GatewayName]) -> String {

@@ -17,7 +17,7 @@ use crate::guard::{PATIENCE, until};
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Era {
+pub(crate) enum Era {
     /// 2024-11-05 over HTTP+SSE.
     Oldest,
     /// 2025-11-25 over Streamable HTTP.
@@ -27,7 +27,7 @@ pub enum Era {
 }
 
 impl Era {
-    pub const ALL: [Self; 3] = [Self::Oldest, Self::Legacy, Self::Newest];
+    pub(crate) const ALL: [Self; 3] = [Self::Oldest, Self::Legacy, Self::Newest];
 
     const fn revision(self) -> &'static str {
         match self {
@@ -42,11 +42,11 @@ type Heard = Arc<Mutex<Vec<Value>>>;
 
 /// One agent with its token and, in the legacy revisions, its session.
 #[derive(Clone)]
-pub struct Agent {
+pub(crate) struct Agent {
     address: String,
     path: String,
     token: String,
-    pub era: Era,
+    pub(crate) era: Era,
     session: Option<String>,
     next: Arc<AtomicU64>,
     pipe: Option<Arc<Pipe>>,
@@ -65,21 +65,21 @@ impl Drop for Pipe {
 }
 
 /// A request that is under way.
-pub struct Going {
-    pub id: u64,
+pub(crate) struct Going {
+    pub(crate) id: u64,
     task: JoinHandle<Value>,
     heard: Heard,
 }
 
 impl Going {
     /// The response.
-    pub async fn answer(self) -> Value {
+    pub(crate) async fn answer(self) -> Value {
         let answer = tokio::time::timeout(PATIENCE, self.task).await;
         answer.expect("an answer in time").expect("an answer")
     }
 
     /// What came before the answer.
-    pub fn progress(&self) -> Vec<Value> {
+    pub(crate) fn progress(&self) -> Vec<Value> {
         let heard = self.heard.lock().unwrap();
         let progress = heard
             .iter()
@@ -87,19 +87,19 @@ impl Going {
         progress.cloned().collect()
     }
 
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.task.is_finished()
     }
 
     /// Closes the connection.
-    pub async fn hang_up(self) {
+    pub(crate) async fn hang_up(self) {
         self.task.abort();
         self.task.await.ok();
     }
 }
 
 impl Agent {
-    pub async fn connect(url: &str, token: &str, era: Era) -> Self {
+    pub(crate) async fn connect(url: &str, token: &str, era: Era) -> Self {
         let rest = url.strip_prefix("http://").unwrap();
         let (address, path) = rest.split_once('/').unwrap();
         let mut agent = Self {
@@ -177,7 +177,11 @@ impl Agent {
     }
 
     /// Calls a tool and wants to hear of its progress.
-    pub fn call(&self, tool: &str, arguments: Value) -> Going {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments are written in place"
+    )]
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Going {
         let id = self.id();
         let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": format!("p{id}") } });
         let body = self.body(id, "tools/call", params);
@@ -185,7 +189,11 @@ impl Agent {
     }
 
     /// Calls a tool and waits for nothing but the answer.
-    pub fn plain(&self, tool: &str, arguments: Value) -> Going {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments are written in place"
+    )]
+    pub(crate) fn plain(&self, tool: &str, arguments: Value) -> Going {
         self.request(
             "tools/call",
             json!({ "name": tool, "arguments": arguments }),
@@ -193,7 +201,7 @@ impl Agent {
     }
 
     /// Calls a tool with arguments in this very spelling.
-    pub fn spelled(&self, tool: &str, arguments: &str) -> Going {
+    pub(crate) fn spelled(&self, tool: &str, arguments: &str) -> Going {
         let id = self.id();
         let params = json!({ "name": tool, "arguments": "HERE" });
         let body = self
@@ -202,13 +210,13 @@ impl Agent {
         self.going(id, body)
     }
 
-    pub fn request(&self, method: &str, params: Value) -> Going {
+    pub(crate) fn request(&self, method: &str, params: Value) -> Going {
         let id = self.id();
         let body = self.body(id, method, params);
         self.going(id, body)
     }
 
-    pub async fn notify(&self, method: &str, params: Value) {
+    pub(crate) async fn notify(&self, method: &str, params: Value) {
         let body = json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string();
         let request = self.headed(Method::POST, &self.path, &body);
         let tcp = TcpStream::connect(&self.address).await.unwrap();
@@ -222,7 +230,7 @@ impl Agent {
     }
 
     /// Leaves: the oldest transport's stream is closed.
-    pub fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.pipe = None;
     }
 
@@ -380,14 +388,14 @@ async fn events(reply: Response<Incoming>, mut take: impl FnMut(Value)) {
 }
 
 /// What the model would read.
-pub fn text(answer: &Value) -> String {
+pub(crate) fn text(answer: &Value) -> String {
     let result = answer["result"]["content"][0]["text"].as_str();
     let told = result.or(answer["error"]["message"].as_str());
     told.unwrap_or_default().to_owned()
 }
 
 /// Our mark about the approval behind an answer.
-pub fn approval(answer: &Value) -> Value {
+pub(crate) fn approval(answer: &Value) -> Value {
     let mark = "dev.sallyport/approval";
     let result = &answer["result"]["_meta"][mark];
     if result.is_null() {
@@ -397,6 +405,6 @@ pub fn approval(answer: &Value) -> Value {
     }
 }
 
-pub fn ran(answer: &Value) -> bool {
+pub(crate) fn ran(answer: &Value) -> bool {
     answer["result"]["isError"] == false
 }

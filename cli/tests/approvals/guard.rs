@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,9 +14,9 @@ use tempfile::TempDir;
 use crate::agent::{Agent, Era};
 
 /// Longest wait for anything that must happen; the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Guard {
+pub(crate) struct Guard {
     dir: TempDir,
     options: Vec<String>,
     process: Option<Child>,
@@ -24,14 +25,14 @@ pub struct Guard {
 
 /// What a command of ours said.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Policy of most tests: `look` is free, everything else is held for the leads.
-pub fn policy(hold: &str, required: u32) -> String {
+pub(crate) fn policy(hold: &str, required: u32) -> String {
     with_rules(
         &format!("{{ hold: {hold}, requestTtl: 1h, maxGrant: 1h }}"),
         &format!(
@@ -47,13 +48,13 @@ pub fn policy(hold: &str, required: u32) -> String {
     )
 }
 
-pub fn with_rules(approvals: &str, rules: &str) -> String {
+pub(crate) fn with_rules(approvals: &str, rules: &str) -> String {
     format!(
         "apiVersion: sallyport.dev/v1alpha1
 kind: McpGateway
 metadata: {{ name: shop }}
 spec:
-  server: {{ transport: Stdio }}
+  server: {{}}
   approvals: {approvals}
 ---
 apiVersion: sallyport.dev/v1alpha1
@@ -67,11 +68,11 @@ spec:
 }
 
 impl Guard {
-    pub fn up(policy: &str) -> Self {
+    pub(crate) fn up(policy: &str) -> Self {
         Self::up_with(policy, &[])
     }
 
-    pub fn up_with(policy: &str, options: &[&str]) -> Self {
+    pub(crate) fn up_with(policy: &str, options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let mut guard = Self {
             dir,
@@ -85,7 +86,7 @@ impl Guard {
     }
 
     /// Starts the guard on its folder, whatever the last one left there.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -119,37 +120,37 @@ impl Guard {
     }
 
     /// kill -9, in the middle of whatever it does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.start();
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.path("stderr")).unwrap_or_default()
     }
 
-    pub fn write_policy(&self, text: &str) {
+    pub(crate) fn write_policy(&self, text: &str) {
         let next = self.path("policy.yaml.new");
         fs::write(&next, text).unwrap();
         fs::rename(next, self.path("policy.yaml")).unwrap();
     }
 
     /// Puts another policy in force, and waits until it is.
-    pub async fn change_policy(&self, text: &str) {
+    pub(crate) async fn change_policy(&self, text: &str) {
         let before = self.stderr().matches("policy in force").count();
         self.write_policy(text);
         until("the policy is in force", || {
@@ -159,11 +160,11 @@ impl Guard {
     }
 
     /// Ada's one agent.
-    pub async fn agent(&self, era: Era) -> Agent {
+    pub(crate) async fn agent(&self, era: Era) -> Agent {
         self.agent_of("ada", "restocker", era).await
     }
 
-    pub async fn agent_of(&self, user: &str, client: &str, era: Era) -> Agent {
+    pub(crate) async fn agent_of(&self, user: &str, client: &str, era: Era) -> Agent {
         let token = self.run(&[
             "token", "--user", user, "--group", "clerks", "--client", client,
         ]);
@@ -171,18 +172,18 @@ impl Guard {
     }
 
     /// A command with this guard's folder.
-    pub fn run(&self, words: &[&str]) -> Said {
+    pub(crate) fn run(&self, words: &[&str]) -> Said {
         said(self.command().args(words).arg("--state").arg(self.state()))
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(sallyport());
         command.stdin(Stdio::null()).current_dir(self.dir.path());
         command
     }
 
     /// The requests, as programs see them.
-    pub fn requests(&self) -> Vec<Value> {
+    pub(crate) fn requests(&self) -> Vec<Value> {
         let said = self.run(&["requests", "-o", "json", "--all"]);
         assert_eq!(said.code, 0, "{}", said.err);
         let list: Value = serde_json::from_str(&said.out).unwrap();
@@ -194,7 +195,7 @@ impl Guard {
     }
 
     /// The one request in this phase, once there is one.
-    pub async fn request_in(&self, phase: &str) -> String {
+    pub(crate) async fn request_in(&self, phase: &str) -> String {
         let found = || {
             let items = self.requests();
             items
@@ -206,7 +207,7 @@ impl Guard {
         found().unwrap()
     }
 
-    pub async fn phase_is(&self, request: &str, phase: &str) {
+    pub(crate) async fn phase_is(&self, request: &str, phase: &str) {
         until(&format!("{request} is {phase}"), || {
             self.requests()
                 .iter()
@@ -215,17 +216,17 @@ impl Guard {
         .await;
     }
 
-    pub fn names(&self) -> BTreeSet<String> {
+    pub(crate) fn names(&self) -> BTreeSet<String> {
         self.requests().iter().map(name_of).collect()
     }
 
-    pub fn approve(&self, request: &str) {
+    pub(crate) fn approve(&self, request: &str) {
         let said = self.review("approve", request, "bob");
         assert_eq!(said.code, 0, "{}", said.err);
     }
 
     /// A lead's word.
-    pub fn review(&self, verdict: &str, request: &str, by: &str) -> Said {
+    pub(crate) fn review(&self, verdict: &str, request: &str, by: &str) -> Said {
         self.run(&[
             verdict,
             request,
@@ -239,7 +240,7 @@ impl Guard {
     }
 
     /// What the server really ran, in order.
-    pub fn ran(&self) -> Vec<String> {
+    pub(crate) fn ran(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("ran")).unwrap_or_default();
         text.lines()
             .map(|line| {
@@ -251,7 +252,7 @@ impl Guard {
             .collect()
     }
 
-    pub async fn ran_at_last(&self, what: &str) {
+    pub(crate) async fn ran_at_last(&self, what: &str) {
         until(what, || self.ran().iter().any(|ran| ran == what)).await;
     }
 }
@@ -263,12 +264,12 @@ impl Drop for Guard {
             process.wait().ok();
         }
         if std::thread::panicking() {
-            eprintln!("the guard said:\n{}", self.stderr());
+            writeln!(std::io::stderr(), "the guard said:\n{}", self.stderr()).ok();
         }
     }
 }
 
-pub fn said(command: &mut Command) -> Said {
+pub(crate) fn said(command: &mut Command) -> Said {
     let Output {
         status,
         stdout,
@@ -281,7 +282,7 @@ pub fn said(command: &mut Command) -> Said {
     }
 }
 
-pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "waited too long until: {what}");
@@ -289,20 +290,33 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-pub fn name_of(item: &Value) -> String {
+pub(crate) fn name_of(item: &Value) -> String {
     item["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
-pub fn sallyport() -> &'static Path {
+pub(crate) fn sallyport() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_sallyport"))
 }
 
-/// Cargo builds examples beside the binary when it builds tests.
-fn server() -> PathBuf {
-    let path = sallyport().with_file_name("examples").join("echo-server");
-    assert!(
-        path.exists(),
-        "build it first: cargo build -p sallyport-cli --examples"
-    );
-    path
+/// Cargo builds examples beside the binary, though not for one test alone.
+fn server() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args([
+                "build",
+                "--quiet",
+                "--example",
+                "echo-server",
+                "--manifest-path",
+            ])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .status();
+        assert!(
+            built.unwrap().success(),
+            "the server of these tests does not build"
+        );
+        sallyport().with_file_name("examples").join("echo-server")
+    })
 }

@@ -3,7 +3,7 @@
 //! The server writes a line for each call that it runs. What a client was told is one thing; that file proves how
 //! often a call really ran.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

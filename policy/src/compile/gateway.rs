@@ -1,14 +1,18 @@
 //! What a schema cannot say about gateways and about sections that others share with them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::masking;
 use super::mistake::{Mistake, ObjectId};
-use crate::json::path::Path;
-use crate::source::masking::Masking;
-use crate::source::settings::Limits;
+use crate::source::guardrail::Require;
+use crate::source::settings::{Limits, Payloads, Recording};
 use crate::source::{GatewaySpec, consistency};
+
+const FULL_PAYLOADS: &str = "unmasked copies need the recorder service and an auditor's key, and there is neither yet; \
+     with `Masked` everything but secrets is kept";
 
 /// Every mistake of a gateway's spec.
 pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
@@ -17,7 +21,8 @@ pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
         .iter()
         .map(|d| Mistake::of_disagreement(object, d))
         .collect();
-    found.extend(masking_mistakes(object, &spec.masking));
+    found.extend(masking::mistakes(object, &spec.masking));
+    found.extend(recording_mistakes(object, &spec.recording));
     found.extend(budget_mistakes(object, &spec.limits));
     found.extend(issuer_mistakes(object, spec));
     for (index, network) in spec.listener.trusted_proxies.iter().enumerate() {
@@ -51,42 +56,41 @@ fn issuer_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
         .collect()
 }
 
-/// Patterns that do not compile and paths that cannot be read.
-pub(super) fn masking_mistakes(object: &ObjectId, masking: &Masking) -> Vec<Mistake> {
+/// What of recording can be read and yet not be done.
+fn recording_mistakes(object: &ObjectId, recording: &Recording) -> Vec<Mistake> {
     let mut found = Vec::new();
-    for (index, pattern) in masking.patterns.iter().enumerate() {
-        let path = format!("spec.masking.patterns[{index}].regex");
-        match regex::Regex::new(&pattern.regex) {
-            Ok(compiled) if compiled.is_match("") => {
-                let expected = "a regular expression that does not match the empty text";
-                found.push(Mistake::new(
-                    object,
-                    &path,
-                    expected,
-                    format!("`{}`", pattern.regex),
-                ));
-            }
-            Ok(_) => {}
-            Err(_) => found.push(Mistake::new(
-                object,
-                &path,
-                "a regular expression (RE2-like)",
-                format!("`{}`", pattern.regex),
-            )),
-        }
+    if recording.payloads == Some(Payloads::Full) {
+        let path = "spec.recording.payloads";
+        found.push(
+            Mistake::new(object, path, "`Masked` or `Metadata`", "`Full`").with_hint(FULL_PAYLOADS),
+        );
     }
-    for (index, field) in masking.fields.iter().enumerate() {
-        if let Err(error) = Path::parse(&field.path) {
-            let path = format!("spec.masking.fields[{index}].path");
+    let every = recording.anchor.as_ref().and_then(|anchor| anchor.every);
+    for (path, time) in [
+        ("spec.recording.retention", recording.retention),
+        ("spec.recording.anchor.every", every),
+    ] {
+        if let Some(time) = time.filter(|time| time.get() < Duration::from_secs(1)) {
             found.push(Mistake::new(
                 object,
-                &path,
-                "a path such as `$.card.number`",
-                error.to_string(),
+                path,
+                "at least `1s`",
+                format!("`{time}`"),
             ));
         }
     }
     found
+}
+
+/// A floor that only unmasked copies would meet cannot be met.
+pub(super) fn floor_mistakes(object: &ObjectId, require: &Require) -> Vec<Mistake> {
+    let path = "spec.require.payloads";
+    let kept = &require.payloads;
+    if kept.is_empty() || kept.iter().any(|kept| *kept != Payloads::Full) {
+        return Vec::new();
+    }
+    let expected = "`Masked` or `Metadata` among them";
+    vec![Mistake::new(object, path, expected, "only `Full`").with_hint(FULL_PAYLOADS)]
 }
 
 /// A budget over no time is no budget.

@@ -7,7 +7,7 @@ use super::mistake::{Mistake, ObjectId};
 use crate::bundle::{Settings, budgets};
 use crate::source::guardrail::{AnonymousCallers, Require};
 use crate::source::policy::AccessPolicySpec;
-use crate::source::settings::{Capture, Enforcement, Limits, OnPinChange, RecordingMode};
+use crate::source::settings::{Capture, Enforcement, Limits, OnPinChange, Payloads, RecordingMode};
 use crate::source::{GatewaySpec, GuardrailSpec, Named};
 
 /// One guardrail over one gateway.
@@ -93,7 +93,12 @@ impl Narrowing<'_> {
         if require.payloads.is_empty() || require.payloads.contains(&recording.payloads) {
             return;
         }
-        match (self.spec.recording.payloads, require.payloads.first()) {
+        // Unmasked copies cannot be kept yet, so a floor that leaves the choice never means them.
+        let allowed = require
+            .payloads
+            .iter()
+            .find(|kept| **kept != Payloads::Full);
+        match (self.spec.recording.payloads, allowed) {
             (None, Some(allowed)) => recording.payloads = *allowed,
             (None | Some(_), _) => {
                 let expected = format!("one of {:?}", require.payloads);

@@ -9,6 +9,7 @@ mod diff;
 mod gateway;
 mod guardrail;
 mod lint;
+mod masking;
 mod mistake;
 mod probe;
 mod rules;
@@ -134,8 +135,9 @@ impl<'s> Assembly<'s> {
             let object = ObjectId::guardrail(&guardrail.name);
             let spec = &guardrail.spec;
             let disagreements = consistency::of_guardrail(spec);
-            let mut mistakes = gateway::masking_mistakes(&object, &spec.masking);
+            let mut mistakes = masking::mistakes(&object, &spec.masking);
             mistakes.extend(gateway::budget_mistakes(&object, &spec.limits));
+            mistakes.extend(gateway::floor_mistakes(&object, &spec.require));
             // A floor that cannot be read is no floor: nothing passes. Its rules hold by themselves (law 7).
             let elsewhere = disagreements
                 .iter()
@@ -215,7 +217,7 @@ fn policy_content(
         || disagreements
             .iter()
             .any(|d| about_whom.iter().any(|part| d.path.starts_with(part)));
-    mistakes.extend(gateway::masking_mistakes(object, &spec.masking));
+    mistakes.extend(masking::mistakes(object, &spec.masking));
     let rules = rules::compile(object, &spec.rules, &disagreements, &mut mistakes);
     tell(object, &disagreements, &mut mistakes);
     let content = ObjectContent {

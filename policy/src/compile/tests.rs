@@ -74,6 +74,104 @@ fn all_mistakes_of_all_objects_are_told_at_once_with_their_paths() {
 }
 
 #[test]
+fn what_masking_cannot_do_is_told_with_what_was_meant() {
+    let masking = json!({
+        "detectors": ["Credentials", "credential", "IBAN", "Nonsense"],
+        "patterns": [
+            { "name": "staff", "regex": "S-[0-9]{4}" },
+            { "name": "staff", "regex": "(?=x)y" },
+            { "name": "Iban", "regex": "x" },
+            { "name": "huge", "regex": "[a-z]{1000}{1000}" },
+            { "name": "empty", "regex": "x*" },
+        ],
+    });
+    let policy =
+        json!({ "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }], "masking": masking });
+    let mistakes = compile(&sources(&json!({}), &policy, &json!([])), &name()).unwrap_err();
+    let told: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| {
+            (
+                mistake.path.as_str(),
+                mistake.hint.as_deref().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let at = "spec.masking";
+    let expected = [
+        ("detectors[1]", "did you mean `Credentials`?"),
+        ("detectors[2]", "did you mean `Iban`?"),
+        ("detectors[3]", ""),
+        ("patterns[1].name", ""),
+        ("patterns[1].regex", "look-around"),
+        ("patterns[2].name", ""),
+        ("patterns[3].regex", "size"),
+        ("patterns[4].regex", ""),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for ((path, hint), (part, says)) in told.iter().zip(expected) {
+        assert_eq!(*path, format!("{at}.{part}"));
+        assert!(
+            hint.contains(says) && says.is_empty() == hint.is_empty(),
+            "{path}: {hint}"
+        );
+    }
+}
+
+#[test]
+fn what_recording_cannot_do_yet_is_refused_with_what_to_do() {
+    let rows = [
+        (
+            json!({ "payloads": "Full" }),
+            Some("spec.recording.payloads"),
+        ),
+        (json!({ "payloads": "Metadata" }), None),
+        (
+            json!({ "retention": "0s" }),
+            Some("spec.recording.retention"),
+        ),
+        (
+            json!({ "anchor": { "file": "/x", "every": "0s" } }),
+            Some("spec.recording.anchor.every"),
+        ),
+        (json!({ "anchor": { "file": "/x", "every": "1m" } }), None),
+    ];
+    let policy = json!({ "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }] });
+    for (recording, path) in rows {
+        let gateway = json!({ "recording": recording });
+        let compiled = compile(&sources(&gateway, &policy, &json!([])), &name());
+        let told = compiled.err().map(|mistakes| mistakes[0].path.clone());
+        assert_eq!(told.as_deref(), path, "{gateway}");
+    }
+    for (kept, expected) in [
+        (json!(["Full"]), false),
+        (json!(["Full", "Metadata"]), true),
+    ] {
+        let floor = json!([{ "name": "floor", "spec": { "require": { "payloads": kept } } }]);
+        let compiled = compile(&sources(&json!({}), &policy, &floor), &name());
+        assert_eq!(compiled.is_ok(), expected, "{floor}");
+        if let Ok(compiled) = compiled {
+            assert_eq!(
+                compiled.content.settings.recording.payloads,
+                crate::source::settings::Payloads::Metadata
+            );
+        }
+    }
+}
+
+#[test]
+fn a_retention_that_nobody_carries_out_is_told() {
+    let gateway = json!({ "recording": { "retention": "24h" } });
+    let policy = json!({ "subjects": [{ "groups": ["g"] }], "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }] });
+    let compiled = compile(&sources(&gateway, &policy, &json!([])), &name()).unwrap();
+    let told = compiled
+        .warnings
+        .iter()
+        .any(|warning| warning.path == "spec.recording.retention");
+    assert!(told, "{:?}", compiled.warnings);
+}
+
+#[test]
 fn law_05_a_rule_without_targets_is_an_error() {
     let mistakes =
         compile(&rules(&json!([{ "name": "a", "effect": "Deny" }])), &name()).unwrap_err();

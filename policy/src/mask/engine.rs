@@ -21,6 +21,8 @@ use super::skim::Skim;
 use super::view::View;
 use parts::Parts;
 
+pub(super) use parts::compiled;
+
 /// Kinds that belong to no detector and no pattern.
 pub(super) const FIELD: &str = "Field";
 pub(super) const INJECTED: &str = "InjectedCredential";

@@ -13,6 +13,7 @@
 mod detector;
 mod engine;
 mod field;
+mod kept;
 mod literal;
 mod mark;
 mod message;
@@ -45,7 +46,8 @@ pub use detector::{
     reference_table,
 };
 pub use report::MaskReport;
-pub use settings::{FieldRule, MaskError, MaskingSettings, Pattern};
+pub use schema::unmaskable;
+pub use settings::{FieldRule, MaskError, MaskingSettings, Pattern, check_pattern};
 
 /// The gateway's secret (law 19) that keys hashes and previews.
 #[derive(Clone)]
@@ -130,6 +132,8 @@ pub struct Masker {
     engine: Engine,
     /// The platform's detectors alone.
     shown: Engine,
+    /// The same as `engine` with every hit redacted; none where `engine` does just that.
+    kept: Option<Engine>,
     fields: Vec<Rule>,
     key: MaskKey,
 }
@@ -168,6 +172,7 @@ impl Masker {
             .into_iter()
             .map(|detector| (detector, MaskAction::Redact));
         Ok(Self {
+            kept: redacting(settings, literals)?,
             engine: Engine::new(detectors, &settings.patterns, literals)?,
             shown: Engine::new(shown, &[], literals)?,
             fields: settings
@@ -183,6 +188,13 @@ impl Masker {
     #[must_use]
     pub fn mask(&self, document: &Document, scope: &Scope<'_>) -> Masked {
         message::mask_message(self, document, scope)
+    }
+
+    /// The client's message as a recording may keep it: whatever detectors and patterns find in its strings, and every
+    /// credential of the gateway, is `[redacted:Kind]`. The document's own bytes where there is nothing to find.
+    #[must_use]
+    pub fn mask_request(&self, document: &Document) -> Bytes {
+        kept::kept(self, document)
     }
 
     /// Masks a text outside of any message: a line of the server's stderr, an error's text.
@@ -210,6 +222,31 @@ impl Masker {
     pub fn outline(&self, node: Node<'_>) -> Preview {
         preview::preview(&self.shown, &self.key, preview::Values::Outlined, node)
     }
+}
+
+/// An engine for recordings where the one for answers does anything but redact.
+fn redacting(
+    settings: &MaskingSettings,
+    literals: &[Zeroizing<Vec<u8>>],
+) -> Result<Option<Engine>, MaskError> {
+    let detected = settings.detectors.values();
+    let matched = settings.patterns.iter().map(|pattern| &pattern.action);
+    if detected
+        .chain(matched)
+        .all(|action| *action == MaskAction::Redact)
+    {
+        return Ok(None);
+    }
+    let detectors = settings
+        .detectors
+        .keys()
+        .map(|detector| (*detector, MaskAction::Redact));
+    let redacted = |pattern: &Pattern| Pattern {
+        action: MaskAction::Redact,
+        ..pattern.clone()
+    };
+    let patterns: Vec<_> = settings.patterns.iter().map(redacted).collect();
+    Engine::new(detectors, &patterns, literals).map(Some)
 }
 
 impl fmt::Debug for Masker {

@@ -27,6 +27,11 @@ const SHORTEST_ECHO: usize = 4;
 /// The state of masking one message.
 pub(super) struct Session<'m, 'v> {
     pub(super) masker: &'m Masker,
+    engine: &'m Engine,
+    /// Names of members are masked too, for nobody looks anything up in a recording.
+    keys_too: bool,
+    /// How many names were masked so far.
+    keys: u32,
     pub(super) method: &'v str,
     /// Field rules of the tool.
     pub(super) rules: Vec<&'m Rule>,
@@ -70,10 +75,30 @@ impl<'m, 'v> Session<'m, 'v> {
             None => Vec::new(),
         };
         Self {
-            masker,
-            method,
-            rules,
             schema: schema.map(Schema::new),
+            rules,
+            ..Self::plain_of(masker, &masker.engine, method)
+        }
+    }
+
+    /// For a message that is only kept.
+    pub(super) fn for_keeping(masker: &'m Masker) -> Self {
+        let engine = masker.kept.as_ref().unwrap_or(&masker.engine);
+        Self {
+            keys_too: true,
+            ..Self::plain_of(masker, engine, "")
+        }
+    }
+
+    fn plain_of(masker: &'m Masker, engine: &'m Engine, method: &'v str) -> Self {
+        Self {
+            masker,
+            engine,
+            keys_too: false,
+            keys: 0,
+            method,
+            rules: Vec::new(),
+            schema: None,
             payload: None,
             echoes: Vec::new(),
             report: MaskReport::default(),
@@ -84,7 +109,23 @@ impl<'m, 'v> Session<'m, 'v> {
     }
 
     pub(super) fn engine(&self) -> &'m Engine {
-        &self.masker.engine
+        self.engine
+    }
+
+    /// The name of a member as it is kept, if names are masked at all; none is given twice, or the recording would not
+    /// be strict JSON.
+    pub(super) fn masked_key(&mut self, name: &str) -> Option<String> {
+        if !self.keys_too {
+            return None;
+        }
+        self.keys += 1;
+        let around = Surroundings::default();
+        let (engine, key) = (self.engine, &self.masker.key);
+        let masked = mask_text(engine, key, name, around, &mut self.report);
+        Some(match self.keys {
+            1 => masked.into_owned(),
+            more => format!("{masked} ({more})"),
+        })
     }
 
     /// The first reason stays.
@@ -234,13 +275,7 @@ impl<'m, 'v> Session<'m, 'v> {
             seam,
         };
         let mut report = MaskReport::default();
-        let masked = mask_text(
-            &self.masker.engine,
-            &self.masker.key,
-            &own,
-            around,
-            &mut report,
-        );
+        let masked = mask_text(self.engine, &self.masker.key, &own, around, &mut report);
         self.report.absorb(&report);
         (masked != text).then(|| {
             self.report.place(self.pointer.as_str());

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::masking::{MaskAction, Masking};
 
 use super::detector::{Detector, Group, NotADetector, detectors_named};
+use super::engine::compiled;
 
 /// How much `Partial` leaves where nobody says, in characters.
 const KEEP_LAST: u8 = 4;
@@ -116,6 +117,14 @@ impl MaskingSettings {
             }));
         Ok(())
     }
+}
+
+/// Whether a pattern could be put in force, for those who judge settings before there is an engine.
+///
+/// # Errors
+/// The name cannot stand in marks, or the expression cannot be run or matches the empty text.
+pub fn check_pattern(name: &str, regex: &str) -> Result<(), MaskError> {
+    compiled(name, regex).map(drop)
 }
 
 /// Settings that cannot be put in force; the author's fault.

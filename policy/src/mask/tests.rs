@@ -1,5 +1,6 @@
 //! The laws of masking over whole messages.
 
+mod kept;
 mod laws;
 mod properties;
 

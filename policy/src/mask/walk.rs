@@ -264,9 +264,15 @@ impl<'s, 'm, 'v, 'd> Walk<'s, 'm, 'v, 'd> {
             return;
         }
         let hits = self.session.engine().scan(name);
-        if !hits.is_empty() {
-            self.session.found_all(&hits);
-            self.session.withhold(Withheld::Key);
+        if hits.is_empty() {
+            return;
+        }
+        match self.session.masked_key(name) {
+            Some(masked) => self.splice.replace_with_str(key, &masked),
+            None => {
+                self.session.found_all(&hits);
+                self.session.withhold(Withheld::Key);
+            }
         }
     }
 

@@ -471,19 +471,17 @@ impl Flight {
         }
         self.forsake_lane().await;
         let reply = self.lost_reply(error);
+        let outcome = if matches!(error, UpstreamError::Revoked) {
+            self.cancel_upstream().await;
+            Outcome::Revoked
+        } else {
+            Outcome::UpstreamFailed
+        };
         let used = if error.may_have_run() {
             approval::Outcome::Unknown
         } else {
             approval::Outcome::Failed
         };
-        let outcome = if matches!(error, UpstreamError::Revoked) {
-            Outcome::Revoked
-        } else {
-            Outcome::UpstreamFailed
-        };
-        if matches!(error, UpstreamError::Revoked) {
-            self.cancel_upstream().await;
-        }
         self.finish_grant(used).await;
         self.trail
             .end(outcome, Some(code_of(error)), Some(reply.http_status))

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::gateway::InForce;
 use crate::ready::{Kit, NotReady};
 use crate::run::Running;
-use crate::watch::Folders;
+use crate::watch::{Depth, Folders};
 
 pub use folder::FolderError;
 pub use ledger::{Ledger, LedgerError};
@@ -133,7 +133,7 @@ impl Supply {
 
     /// Follows the folder for as long as the guard runs; never returns. `waiting` ends with the first good policy.
     pub async fn follow(mut self, running: &Running, mut waiting: Option<BlockReady>) {
-        let folders = Folders::watch([self.folder.as_path()]);
+        let folders = Folders::watch([(self.folder.as_path(), Depth::Itself)]);
         // What changed between the first look and the watch would otherwise wait for the poll.
         let mut wait = Duration::ZERO;
         loop {

@@ -6,27 +6,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use sallyport_policy::approval::{Binding, Claim, ConsumeRefusal, Requester};
-use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, Preview, Slot};
-use sallyport_policy::json::{Document, Limits, Node, Splice};
+use sallyport_policy::approval::{Claim, ConsumeRefusal};
+use sallyport_policy::decide::{ApprovalNeeded, Decision, Denial, DenyReason, Slot};
+use sallyport_policy::json::Document;
 use sallyport_policy::mcp::answer::{Answer as Told, Asked, Unapproved};
-use sallyport_policy::mcp::call::{Call, Target};
+use sallyport_policy::mcp::call::Call;
 use sallyport_policy::mcp::message::{Id, Message};
 use sallyport_policy::mcp::method::Direction;
 use sallyport_policy::mcp::progress::Waiting;
 use sallyport_policy::name::{Digest, RequestId};
-use sallyport_policy::record::event::{ApprovalConsumed, ApprovalRequested, Event, Outcome};
+use sallyport_policy::record::event::Outcome;
 use sallyport_policy::sse::{self, Item};
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::asking::{ask, claim};
+use super::minutes::{consumed_by, decided, requested};
 use super::send::{STATE_PREFIX, send};
 use super::{Answer, denied, note, operation};
 use crate::answer::catalog::ToolEntry;
 use crate::answer::{Departure, own};
-use crate::hold::{Ask, AskError, ConsumeError, Consumed, Desk, Status, Ticket};
+use crate::hold::{AskError, ConsumeError, Consumed, Desk, Status, Ticket};
 use crate::inbound::context::Context;
 use crate::trail::Trail;
 
@@ -41,6 +42,13 @@ pub(super) struct Held {
     pub(super) needed: ApprovalNeeded,
     pub(super) trail: Trail,
     pub(super) slot: Slot,
+}
+
+/// Who keeps approvals, and what this call claims of them.
+#[derive(Debug)]
+struct Plea {
+    desk: Desk,
+    claim: Claim,
 }
 
 /// What the waiting came to.
@@ -82,16 +90,17 @@ pub(super) async fn hold(
         Ok(claim) => claim,
         Err(reason) => return denied(context, call, held.trail, &Denial::new(reason)).await,
     };
+    let plea = Plea { desk, claim };
     let streams = context.may_wait && context.accepts_events && call.progress_token.is_some();
     if streams {
-        return hold_streaming(context, document, call, tool, held, desk, claim).await;
+        return hold_streaming(context, document, call, tool, held, plea).await;
     }
     let Held {
         needed,
         mut trail,
         slot,
     } = held;
-    let waited = wait(context, call, &desk, &claim, &needed, &mut trail, None).await;
+    let waited = wait(context, call, &plea, &needed, &mut trail, None).await;
     resolve(
         context,
         document,
@@ -115,8 +124,7 @@ async fn hold_streaming(
     call: &Call<'_>,
     tool: Option<&Arc<ToolEntry>>,
     held: Held,
-    desk: Desk,
-    claim: Claim,
+    plea: Plea,
 ) -> Answer {
     let (sender, items) = mpsc::channel(crate::answer::pump::QUEUE);
     let token = call.progress_token.clone();
@@ -136,7 +144,7 @@ async fn hold_streaming(
         } = held;
         let mut progress = token.map(Waiting::new);
         let stream = progress.as_mut().map(|progress| (progress, &sender));
-        let waited = wait(&context, &call, &desk, &claim, &needed, &mut trail, stream).await;
+        let waited = wait(&context, &call, &plea, &needed, &mut trail, stream).await;
         let departure = Departure {
             trail,
             slot,
@@ -302,12 +310,12 @@ async fn detached(
 async fn wait(
     context: &Context,
     call: &Call<'_>,
-    desk: &Desk,
-    claim: &Claim,
+    plea: &Plea,
     needed: &ApprovalNeeded,
     trail: &mut Trail,
     stream: Option<(&mut Waiting, &mpsc::Sender<Item>)>,
 ) -> Waited {
+    let Plea { desk, claim } = plea;
     if let Some(waited) = continued(context, call, desk, claim, trail).await {
         return waited;
     }
@@ -379,6 +387,7 @@ async fn settle(
         why,
         reason,
     };
+    decided(trail, &request, &status);
     match status {
         Status::Pending { expires, .. } => Waited::StillPending { request, expires },
         Status::Approved { .. } => take(context, desk, &request, claim, trail).await,
@@ -562,194 +571,6 @@ fn leg_of(call: &Call<'_>) -> u32 {
                 .ok()
         })
         .unwrap_or(0)
-}
-
-fn ask(context: &Context, call: &Call<'_>, claim: &Claim, needed: &ApprovalNeeded) -> Ask {
-    let preview = preview(context, call, needed);
-    Ask {
-        digest: claim.digest,
-        gateway: claim.gateway.clone(),
-        requester: Requester::of(context.principal()),
-        email: context.principal().email.clone(),
-        method: call.method.name.to_owned(),
-        target: target(call).map(str::to_owned),
-        pin: claim.pin,
-        preview,
-        rules: needed.rules.clone(),
-        revision: claim.revision,
-        reason: None,
-        when_holds: claim.when_holds,
-        settings: context.policy.bundle.settings().approvals.clone(),
-    }
-}
-
-/// What approvers will see of the call: as little as the most reserved of its rules says.
-fn preview(context: &Context, call: &Call<'_>, needed: &ApprovalNeeded) -> Option<String> {
-    let reserved = needed
-        .rules
-        .iter()
-        .any(|rule| rule.preview == Preview::Metadata);
-    let masker = &context.policy.masker;
-    let acted_on = ActedOn::by(call);
-    let node = acted_on.node()?;
-    let shown = if reserved {
-        masker.outline(node)
-    } else {
-        masker.preview(node)
-    };
-    Some(shown.json)
-}
-
-fn claim(
-    context: &Context,
-    call: &Call<'_>,
-    tool: Option<&Arc<ToolEntry>>,
-    needed: &ApprovalNeeded,
-) -> Result<Claim, DenyReason> {
-    let gateway = context.policy.bundle.gateway().clone();
-    let caller = context.principal().key();
-    let listed = tool;
-    let pin = tool.map(|tool| tool.digest());
-    let rules = needed.digests();
-    let headers = context.forwarded();
-    let acted_on = ActedOn::by(call);
-    let binding = Binding {
-        gateway: &gateway,
-        caller: &caller,
-        method: call.method.name,
-        target: target(call),
-        arguments: acted_on.node(),
-        headers: &headers,
-        meta: call.meta,
-        pin,
-        rules: &rules,
-    };
-    let digest = binding
-        .digest(&context.gateway.binding)
-        .map_err(|_| DenyReason::ConditionError)?;
-    let revision = context.policy.bundle.revision();
-    let tool = call.tool().map(str::to_owned);
-    let operation = operation(call);
-    let when_holds = context.with_facts(listed.map(|tool| tool.facts()), |facts| {
-        needed
-            .rules
-            .iter()
-            .all(|rule| rule.grant_covers(&operation, facts))
-    });
-    Ok(Claim {
-        gateway,
-        caller,
-        digest,
-        tool,
-        pin,
-        rules,
-        revision,
-        when_holds,
-    })
-}
-
-fn target<'c>(call: &'c Call<'_>) -> Option<&'c str> {
-    match &call.target {
-        Target::Tool { name, .. } | Target::Prompt { name, .. } => Some(name),
-        Target::Resource { uri } => Some(uri),
-        Target::Open
-        | Target::List(_)
-        | Target::Listen(_)
-        | Target::Task { .. }
-        | Target::Method { .. }
-        | Target::Relayed => None,
-    }
-}
-
-/// What the server acts on: the arguments of tools and prompts, the parameters of everything else.
-enum ActedOn<'d> {
-    Arguments(Option<Node<'d>>),
-    Parameters(Document),
-}
-
-/// Members of `params` that differ between two sendings of one call: `_meta` is bound apart, the others belong to a
-/// call's next leg.
-const CARRIERS: [&str; 3] = ["_meta", "requestState", "inputResponses"];
-
-impl<'d> ActedOn<'d> {
-    fn by(call: &Call<'d>) -> Self {
-        match &call.target {
-            Target::Tool { arguments, .. } | Target::Prompt { arguments, .. } => {
-                Self::Arguments(*arguments)
-            }
-            Target::Open
-            | Target::List(_)
-            | Target::Listen(_)
-            | Target::Task { .. }
-            | Target::Method { .. }
-            | Target::Relayed
-            | Target::Resource { .. } => {
-                let bare = call.params.and_then(bare);
-                bare.map_or(Self::Arguments(call.params), Self::Parameters)
-            }
-        }
-    }
-
-    fn node(&self) -> Option<Node<'_>> {
-        match self {
-            Self::Arguments(node) => *node,
-            Self::Parameters(document) => Some(document.root()),
-        }
-    }
-}
-
-/// None where the parameters are no object, which has no such members.
-fn bare(params: Node<'_>) -> Option<Document> {
-    let whole = Document::parse(Bytes::copy_from_slice(params.raw()), Limits::REQUEST).ok()?;
-    let mut splice = Splice::new();
-    for member in CARRIERS {
-        splice.remove_member(whole.root(), member);
-    }
-    Document::parse(splice.apply(&whole), Limits::REQUEST).ok()
-}
-
-fn requested(trail: &mut Trail, claim: &Claim, needed: &ApprovalNeeded, ticket: &Ticket) {
-    let expires_at = match ticket.status() {
-        Status::Pending { expires, .. } => expires,
-        Status::Approved { ends } => ends,
-        Status::Denied { until, .. } => until,
-        Status::Expired | Status::Withdrawn | Status::Used { .. } | Status::Revoked { .. } => {
-            UnixMillis(0)
-        }
-    };
-    let event = |call| {
-        Event::ApprovalRequested(ApprovalRequested {
-            call,
-            request: ticket.request().clone(),
-            digest: claim.digest,
-            rules: needed.rules.iter().map(|rule| (*rule.id).clone()).collect(),
-            required: needed
-                .rules
-                .iter()
-                .map(|rule| rule.required)
-                .max()
-                .unwrap_or(1),
-            expires_at,
-            joined: false,
-        })
-    };
-    trail.note(event, Vec::new());
-    tracing::info!(
-        target: "sallyport::approval", request = %ticket.request(),
-        "{:<9} {} waits for approval: sallyport approve {}", "held", trail.line.target, ticket.request()
-    );
-}
-
-fn consumed_by(context: &Context, trail: &mut Trail, consumed: &Consumed) {
-    let event = |call| {
-        Event::ApprovalConsumed(ApprovalConsumed {
-            call,
-            request: consumed.request().clone(),
-            asked_under: consumed.opened_under(),
-            used_under: context.policy.bundle.revision(),
-        })
-    };
-    trail.note(event, Vec::new());
 }
 
 fn unapproved_code(why: Unapproved) -> &'static str {

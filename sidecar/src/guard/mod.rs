@@ -3,7 +3,9 @@
 //! A message comes in judged as JSON and as MCP; what leaves this room is an [`Answer`] for the client. Every request
 //! and every notification of a client gets exactly one terminal record, whichever way it leaves (rule 5, law 30).
 
+mod asking;
 mod held;
+mod minutes;
 mod payload;
 mod send;
 mod windows;
@@ -92,7 +94,7 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         return refused(context, message, "header_mismatch", reply).await;
     }
     let trail = open_trail(context, document, &call, tool.as_ref());
-    // Boxed: what a held call keeps would otherwise lie in the future of every call.
+    // Held calls make this future large; it is moved once and then stays where it is.
     Box::pin(judge(context, document, &call, tool.as_ref(), trail)).await
 }
 
@@ -301,6 +303,13 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
         DenyReason::UnknownTool | DenyReason::ToolQuarantined
     ) {
         return false;
+    }
+    // What refuses everything tells nothing about one tool; hidden, it would look as if the server had lost its tools.
+    if matches!(
+        denial.reason,
+        DenyReason::NoPolicy | DenyReason::PolicyExpired | DenyReason::BelowGuardrail
+    ) {
+        return true;
     }
     let listed = match &call.target {
         Target::Tool { name, .. } => Listed::Tool { name },

@@ -17,7 +17,7 @@ pub(super) fn request(
         Capture::Metadata => Vec::new(),
         Capture::Masked => vec![(
             PayloadKind::Request,
-            Bytes::from(context.policy.masker.preview(document.root()).json),
+            context.policy.masker.mask_request(document),
         )],
     }
 }

@@ -61,48 +61,33 @@ pub(super) async fn send(
             return unavailable(call, trail, "internal").await;
         }
     };
-    let bytes = u64::try_from(body.bytes().len()).unwrap_or(u64::MAX);
-    let headers = context.outbound_headers();
-    let names = headers.keys().map(ToString::to_string).collect();
-    trail.note(
-        |call| {
-            Event::Forwarded(Forwarded {
-                call,
-                bytes,
-                headers: names,
-            })
-        },
-        Vec::new(),
-    );
+    let outbound = outbound(context, call, &body);
+    forwarded(&mut trail, &outbound);
     if let Err(error) = trail.settle().await {
         tracing::error!(%error, "a call is refused because it cannot be recorded");
         return unavailable(call, trail, DenyReason::RecordingUnavailable.code()).await;
     }
-    let expects = match &call.id {
-        Some(id) => Expects::Answer { id: id.clone() },
-        None => Expects::Nothing,
-    };
-    let outbound = Outbound {
-        body: body.bytes().clone(),
-        headers,
-        lane: context.lane(),
-        expects,
-    };
     let Some(id) = call.id.clone() else {
         return notification(context, permit, outbound, trail).await;
     };
-    let flight = Flight::new(
-        context,
-        call,
-        id,
-        tool.cloned(),
-        Departure {
-            trail,
-            slot,
-            grant,
-            progress,
-        },
-    );
+    let departure = Departure {
+        trail,
+        slot,
+        grant,
+        progress,
+    };
+    let flight = Flight::new(context, call, id, tool.cloned(), departure);
+    follow(context, call, permit, outbound, flight).await
+}
+
+/// Waits for the answer as the revision's clients do.
+async fn follow(
+    context: &Context,
+    call: &Call<'_>,
+    permit: Permit,
+    outbound: Outbound,
+    flight: Flight,
+) -> Answer {
     if context.revision.is_modern() {
         // A client that leaves drops this, and that cancels the call at the server.
         return exchange(permit, outbound, flight).await;
@@ -115,6 +100,33 @@ pub(super) async fn send(
             Answer::Reply(internal(call))
         }
     }
+}
+
+fn outbound(context: &Context, call: &Call<'_>, body: &Document) -> Outbound {
+    let expects = match &call.id {
+        Some(id) => Expects::Answer { id: id.clone() },
+        None => Expects::Nothing,
+    };
+    Outbound {
+        body: body.bytes().clone(),
+        headers: context.outbound_headers(),
+        lane: context.lane(),
+        expects,
+    }
+}
+
+/// Written before the first byte goes upstream; names of headers, never values.
+fn forwarded(trail: &mut Trail, outbound: &Outbound) {
+    let bytes = u64::try_from(outbound.body.len()).unwrap_or(u64::MAX);
+    let headers = outbound.headers.keys().map(ToString::to_string).collect();
+    let event = |call| {
+        Event::Forwarded(Forwarded {
+            call,
+            bytes,
+            headers,
+        })
+    };
+    trail.note(event, Vec::new());
 }
 
 /// Sends, unless the grant is taken back first, and judges what comes back.

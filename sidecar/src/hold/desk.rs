@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sallyport_policy::approval::{Claim, ConsumeRefusal, Outcome, Requester, Scope, Terms};
+use sallyport_policy::approval::{
+    Assurance, Claim, ConsumeRefusal, Outcome, Requester, Scope, Terms,
+};
 use sallyport_policy::bundle::ApprovalSettings;
 use sallyport_policy::decide::{GrantUse, HoldRule};
 use sallyport_policy::name::{CallId, Digest, GatewayName, RequestId, Revision};
@@ -205,6 +207,8 @@ pub enum Status {
     /// Usable until `ends`.
     Approved {
         ends: UnixMillis,
+        /// Everybody whose approval counted.
+        by: Vec<Spoken>,
     },
     Denied {
         by: String,
@@ -221,6 +225,16 @@ pub enum Status {
         by: String,
         reason: Option<String>,
     },
+}
+
+/// Somebody whose voice counted, and how sure we are that it was they (law 24).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    pub user: String,
+    pub assurance: Assurance,
+    /// Uid of the peer on the approval socket.
+    pub uid: Option<u32>,
+    pub reason: Option<String>,
 }
 
 /// A window that covers a call.

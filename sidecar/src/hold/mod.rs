@@ -14,6 +14,6 @@ pub mod protocol;
 pub mod secret;
 
 pub use desk::{
-    Ask, AskError, ConsumeError, Consumed, Desk, Grant, Revocations, Revoked, Status, StoreError,
-    Ticket,
+    Ask, AskError, ConsumeError, Consumed, Desk, Grant, Revocations, Revoked, Spoken, Status,
+    StoreError, Ticket,
 };

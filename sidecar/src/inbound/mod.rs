@@ -99,7 +99,7 @@ async fn route(
         (Route::Mcp, Method::DELETE) => stream::end(admitted).await,
         (Route::Mcp, _) => stream::open(admitted).await,
         (Route::SseMessages { session }, _) => pipe::post(admitted, body, &session).await,
-        (Route::SseStream, _) => pipe::open(admitted),
+        (Route::SseStream, _) => pipe::open(&admitted),
         (Route::Metadata, _) => reply::status(StatusCode::NOT_FOUND),
     }
 }

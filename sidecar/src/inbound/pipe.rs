@@ -56,7 +56,7 @@ impl Pipes {
 }
 
 /// Opens the stream; its first event names the address for posts.
-pub(super) fn open(admitted: Admitted) -> Response<ReplyBody> {
+pub(super) fn open(admitted: &Admitted) -> Response<ReplyBody> {
     let Some(id) = random_id() else {
         return reply::status(StatusCode::SERVICE_UNAVAILABLE);
     };

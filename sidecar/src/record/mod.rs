@@ -5,6 +5,7 @@
 //! calls that wait for it and no call's task ever blocks. [`CallRecord`] ends every call exactly once, whatever way
 //! its task goes. Nothing here may drop an event in silence: what cannot be stored is refused and counted.
 
+mod anchor;
 mod call;
 mod disk;
 mod durable;
@@ -46,13 +47,16 @@ pub struct Options {
     pub checkpoint_every: Duration,
     /// Most events between two checkpoints.
     pub checkpoint_events: u64,
-    /// A file elsewhere to which every checkpoint is copied (`recording.anchor`).
+    /// A file elsewhere to which checkpoints are copied (`recording.anchor.file`).
     pub anchor: Option<PathBuf>,
+    /// Longest time a checkpoint waits to be copied there (`recording.anchor.every`); the last is copied at once.
+    pub anchor_every: Duration,
     pub clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
 }
 
 impl Options {
-    /// The defaults: segments of 64 MiB, 64 MiB of queue, a checkpoint every 10 s or 1,000 events.
+    /// The defaults: segments of 64 MiB, 64 MiB of queue, a checkpoint every 10 s or 1,000 events,
+    /// copied to an anchor every 5 minutes.
     #[must_use]
     pub fn new(version: &str, clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>) -> Self {
         Self {
@@ -63,6 +67,7 @@ impl Options {
             checkpoint_every: Duration::from_secs(10),
             checkpoint_events: 1000,
             anchor: None,
+            anchor_every: Duration::from_secs(300),
             clock,
         }
     }

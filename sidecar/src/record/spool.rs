@@ -124,7 +124,8 @@ impl Thread {
             lock,
         } = claim(folder)?;
         let at = (options.clock)();
-        let checkpoint_every = options.checkpoint_every;
+        // The thread looks round at least so often as anything may be due.
+        let checkpoint_every = options.checkpoint_every.min(options.anchor_every);
         let version = options.version.clone();
         let Left { resumed, torn } = left;
         let found = resumed.as_ref().map(|resumed| Recovered {
@@ -278,6 +279,7 @@ impl Thread {
         {
             tracing::warn!(%error, "no checkpoint could be signed; it is tried again");
         }
+        self.writer.anchor_if_due();
         self.writer.rotate_if_due();
         self.report();
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use sallyport_policy::name::{CallId, GatewayName, Issuer, SessionId, Subject};
@@ -714,6 +714,37 @@ async fn many_calls_over_many_segments_stay_one_recording() {
     );
     let anchored = fs::read_to_string(anchor).unwrap();
     assert_eq!(anchored.lines().last().unwrap().parse(), Ok(head));
+}
+
+#[tokio::test]
+async fn law_33_an_anchor_learns_a_head_when_one_is_due_and_the_last_one_always() {
+    // (how often, whether checkpoints between the first and the last are copied)
+    for (every, between) in [(Duration::from_secs(3600), false), (Duration::ZERO, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let anchor = folder.path().join("anchor");
+        let options = Options {
+            anchor: Some(anchor.clone()),
+            anchor_every: every,
+            checkpoint_events: 1,
+            checkpoint_every: Duration::from_millis(20),
+            ..options()
+        };
+        let (recorder, spool) = Recorder::open(folder.path(), options).unwrap();
+        let session = recorder.begin_session(session());
+        for _ in 0..3 {
+            let mut record = recorder.open_call(&session, STRICT, call, body(b"{}"));
+            record.settle().await.unwrap();
+            record.end(Ended::new(Outcome::Denied)).await.unwrap();
+        }
+        let head = spool.close().await.unwrap();
+        let anchored = fs::read_to_string(anchor).unwrap();
+        assert_eq!(anchored.lines().last().unwrap().parse(), Ok(head));
+        assert_eq!(
+            anchored.lines().count() > 2,
+            between,
+            "{every:?}: {anchored}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@
 //! an error while writing, which room does not explain, stops the writer until a restart reads the disk again.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -21,7 +20,8 @@ use sallyport_policy::record::{EventRef, Head, PayloadRef};
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::oneshot;
 
-use super::disk::{Growing, Quota, failed, sync_folder};
+use super::anchor::Anchor;
+use super::disk::{Growing, Quota, sync_folder};
 use super::durable::Stored;
 use super::room::{self, cause_of, compose_error};
 use super::{Options, RecordError};
@@ -68,7 +68,7 @@ pub(super) struct Writer {
     no_room: Option<RecordError>,
     signed_at: Instant,
     rotate_after: Instant,
-    anchor: Option<(PathBuf, File)>,
+    anchor: Option<Anchor>,
     /// Newest checkpoint that is durable.
     pub(super) head: Option<Head>,
 }
@@ -84,7 +84,9 @@ impl Writer {
         let mut quota = Quota::new(folder, options.quota);
         let room = header.len() as u64 + room::kept(&composer);
         let (events, payloads) = new_files(folder, composer.segment(), room, &mut quota)?;
-        let anchor = options.anchor.as_deref().map(open_anchor).transpose()?;
+        let anchor = options.anchor.as_deref();
+        let anchor = anchor.map(|path| Anchor::open(path, options.anchor_every));
+        let anchor = anchor.transpose()?;
         let now = Instant::now();
         Ok(Self {
             folder: folder.to_owned(),
@@ -378,19 +380,15 @@ impl Writer {
             .composer
             .commit_checkpoint(&json, &mut self.event_buffer);
         self.flush()?;
-        self.write_anchor(head);
+        if let Some(anchor) = &mut self.anchor {
+            anchor.learn(head, last);
+        }
         Ok(())
     }
 
-    /// An anchor that cannot be written weakens what can be proved later, but must not stop the recording itself.
-    fn write_anchor(&mut self, head: Head) {
-        use std::io::Write;
-        let Some((path, file)) = &mut self.anchor else {
-            return;
-        };
-        let written = writeln!(file, "{head}").and_then(|()| file.sync_data());
-        if let Err(error) = written {
-            tracing::error!(path = %path.display(), %error, "a checkpoint could not be written to the anchor");
+    pub(super) fn anchor_if_due(&mut self) {
+        if let Some(anchor) = &mut self.anchor {
+            anchor.write_if_due();
         }
     }
 
@@ -475,13 +473,4 @@ fn new_files(
     sync_folder(&segments)?;
     sync_folder(&payloads)?;
     Ok((event_file, payload_file))
-}
-
-fn open_anchor(path: &Path) -> Result<(PathBuf, File), RecordError> {
-    let file = File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(failed("open", path))?;
-    Ok((path.to_owned(), file))
 }

@@ -41,8 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How a pipe comes to be.
 #[derive(Clone, Debug)]
 pub enum Dial {
-    Stdio(StdioCommand),
-    Sse(SseServer),
+    Stdio(Box<StdioCommand>),
+    Sse(Box<SseServer>),
 }
 
 /// A server with a pipe for each lane.

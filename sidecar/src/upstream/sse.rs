@@ -244,7 +244,7 @@ async fn write(
         match server.client.request(request).await {
             Ok(response) if response.status().is_success() => {}
             Ok(response) => {
-                tracing::warn!(status = %response.status(), "the server refused a message")
+                tracing::warn!(status = %response.status(), "the server refused a message");
             }
             Err(error) => {
                 tracing::warn!(%error, "a message could not be posted to the server");

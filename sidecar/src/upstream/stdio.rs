@@ -106,7 +106,7 @@ pub fn start(command: &StdioCommand) -> std::io::Result<Pipe> {
 async fn write_messages(mut stdin: ChildStdin, mut messages: mpsc::Receiver<Bytes>) {
     while let Some(message) = messages.recv().await {
         let written = async {
-            stdin.write_all(&message).await?;
+            stdin.write_all(&one_line(message)).await?;
             stdin.write_all(b"\n").await?;
             stdin.flush().await
         };
@@ -115,6 +115,22 @@ async fn write_messages(mut stdin: ChildStdin, mut messages: mpsc::Receiver<Byte
         }
     }
     // Dropping stdin closes it, which is how the protocol asks a server to leave.
+}
+
+/// A judged message as the one line that the framing allows.
+///
+/// A line break between two tokens is legal JSON, and a server that reads lines would take what follows it for a
+/// message of its own, which nobody judged. Strict JSON has none inside strings, so a space says the same.
+fn one_line(message: Bytes) -> Bytes {
+    let breaks = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    if !message.iter().any(breaks) {
+        return message;
+    }
+    message
+        .iter()
+        .map(|byte| if breaks(byte) { b' ' } else { *byte })
+        .collect::<Vec<u8>>()
+        .into()
 }
 
 async fn read_messages(stdout: ChildStdout, messages: mpsc::Sender<Bytes>, limit: usize) {
@@ -237,7 +253,7 @@ fn signal(group: Option<Pid>, signal: Signal) {
 fn report(status: Option<ExitStatus>, asked: bool) {
     match status {
         Some(status) if !asked && !status.success() => {
-            tracing::warn!(%status, "the server process ended")
+            tracing::warn!(%status, "the server process ended");
         }
         Some(status) => tracing::debug!(%status, "the server process ended"),
         None => tracing::warn!("the server process could not be waited for"),
@@ -274,6 +290,20 @@ mod tests {
         assert_eq!(pipe.incoming.recv().await.unwrap(), "again");
         drop(pipe.outgoing);
         pipe.gone.cancelled().await;
+    }
+
+    #[tokio::test]
+    async fn a_line_break_inside_a_message_cannot_carry_a_second_one() {
+        let mut pipe = start(&command("cat")).unwrap();
+        let smuggling = "{\"a\":\n{\"method\":\"tools/call\"}\r\n}\n";
+        pipe.outgoing.send(Bytes::from(smuggling)).await.unwrap();
+        pipe.outgoing
+            .send(Bytes::from_static(b"{\"b\":1}"))
+            .await
+            .unwrap();
+        let first = pipe.incoming.recv().await.unwrap();
+        assert_eq!(first, "{\"a\": {\"method\":\"tools/call\"}  } ");
+        assert_eq!(pipe.incoming.recv().await.unwrap(), "{\"b\":1}");
     }
 
     #[tokio::test]

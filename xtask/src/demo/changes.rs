@@ -26,11 +26,6 @@ const ADA: Approver<'_> = Approver {
     group: "stock-leads",
     reason: "I am sure",
 };
-const BOB_DECLINES: Approver<'_> = Approver {
-    reason: "it was shipped already",
-    ..BOB
-};
-
 pub(crate) fn held_and_approved(stage: &mut Stage, scene: &Scene) -> Result<()> {
     stage.act(&format!("Ada runs `{CHANGE}`."));
     let (first, id) = meanwhile(scene, |id| {
@@ -54,18 +49,11 @@ pub(crate) fn held_and_approved(stage: &mut Stage, scene: &Scene) -> Result<()> 
     );
     stage.check_in("the order was shipped once", counted(scene)? == 1, &first);
     stage.act("Ada's agent sends the very same call again.");
-    let (repeat, again) = meanwhile(scene, |id| {
-        scene.guard.decide("deny", id, BOB_DECLINES)?;
-        Ok(())
-    })?;
-    stage.check(
-        "the approval is used up: the repeat waits for one of its own",
-        again != id,
-    );
+    let repeat = scene.ada(&[sql("change", CHANGE)])?;
     let told = text(of(&repeat, "change"));
     stage.check_in(
-        &format!("Bob denies it, and Ada hears why: \"{told}\""),
-        !ran(of(&repeat, "change")),
+        &format!("the approval is used up, and the agent hears it: \"{told}\""),
+        !ran(of(&repeat, "change")) && told.contains("used"),
         &repeat,
     );
     stage.check_in(

@@ -157,7 +157,7 @@ impl Bench {
             }
             Wire::Connect => json!({
                 "transport": "stdio",
-                "command": [self.sallyport, "connect", guard.url],
+                "command": [self.sallyport, "connect", guard.url, "--token-env", "SALLYPORT_TOKEN"],
                 "env": { "SALLYPORT_TOKEN": token },
             }),
         };

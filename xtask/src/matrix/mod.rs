@@ -54,7 +54,7 @@ fn before_one_server(
             let expected = bench.direct(row, direct)?;
             let seen = bench.through(row, &guarded)?;
             let steps = scenario::steps(row);
-            judge::all(&steps, &expected, &seen)?;
+            judge::all(row, &steps, &expected, &seen)?;
             Ok(Count::one(format!(
                 "{} steps, {}",
                 steps.len(),

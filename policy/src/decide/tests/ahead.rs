@@ -45,6 +45,7 @@ fn hold(name: &str, when: &Value) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row a case")]
 fn law_22_a_window_names_every_rule_that_can_hold_a_call_of_its_tool() {
     let none = json!([]);
     let policy = |rules: Value| json!({ "rules": rules });

@@ -88,8 +88,8 @@ fn law_06_a_gateway_below_the_floor_denies_everything_and_says_why() {
             Some("spec.recording.mode"),
         ),
         (
-            json!({ "recording": { "payloads": "Full" } }),
-            json!({ "payloads": ["Masked"] }),
+            json!({ "recording": { "payloads": "Masked" } }),
+            json!({ "payloads": ["Metadata"] }),
             Some("spec.recording.payloads"),
         ),
         (json!({}), json!({ "payloads": ["Metadata"] }), None),

@@ -19,14 +19,14 @@ pub struct Path {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Step {
+pub(crate) struct Step {
     /// `..`: the selector applies to the value and to everything below it.
-    descends: bool,
-    selector: Selector,
+    pub(crate) descends: bool,
+    pub(crate) selector: Selector,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Selector {
+pub(crate) enum Selector {
     Name(String),
     Index(i64),
     All,
@@ -74,6 +74,11 @@ impl Path {
             selected = step.apply(&selected);
         }
         selected
+    }
+
+    /// The steps, for those who follow the path through something other than a document.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// Literal member names in the path, for the twin check of law 4.

@@ -1,7 +1,7 @@
 //! Puts an engine together: every lead of every detector, every pattern, every form of every credential.
 
 use aho_corasick::{AhoCorasickBuilder, AhoCorasickKind, MatchKind};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use zeroize::Zeroizing;
 
 use crate::source::masking::MaskAction;
@@ -117,34 +117,8 @@ impl Parts {
     }
 
     pub(super) fn pattern(&mut self, pattern: &Pattern) -> Result<(), MaskError> {
-        let name = pattern.name.as_str();
-        let fits = name.len() <= 63
-            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.bytes().all(|byte| Body::AlnumDashDot.has(byte));
-        if !fits {
-            return Err(MaskError::PatternName(name.chars().take(80).collect()));
-        }
-        let name = name.to_owned();
-        if name.parse::<Detector>().is_ok() || [FIELD, INJECTED, UNSETTLED].contains(&name.as_str())
-        {
-            return Err(MaskError::PatternShadows { name });
-        }
-        let compiled = match regex::RegexBuilder::new(&pattern.regex)
-            .size_limit(1 << 20)
-            .build()
-        {
-            Ok(compiled) => compiled,
-            Err(why) => {
-                return Err(MaskError::Regex {
-                    name,
-                    why: why.to_string(),
-                });
-            }
-        };
-        if compiled.is_match("") {
-            return Err(MaskError::RegexEmpty { name });
-        }
-        let kind = self.kind(&name, pattern.action, pattern.keep_last, 2);
+        let compiled = compiled(&pattern.name, &pattern.regex)?;
+        let kind = self.kind(&pattern.name, pattern.action, pattern.keep_last, 2);
         self.patterns.push((kind, compiled));
         Ok(())
     }
@@ -178,4 +152,31 @@ impl Parts {
             literals: self.literals,
         })
     }
+}
+
+/// A user's pattern, if its name can stand in marks and its expression can be run.
+pub(in crate::mask) fn compiled(name: &str, regex: &str) -> Result<Regex, MaskError> {
+    let fits = name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| Body::AlnumDashDot.has(byte));
+    if !fits {
+        return Err(MaskError::PatternName(name.chars().take(80).collect()));
+    }
+    let name = name.to_owned();
+    if name.parse::<Detector>().is_ok() || [FIELD, INJECTED, UNSETTLED].contains(&name.as_str()) {
+        return Err(MaskError::PatternShadows { name });
+    }
+    // A mebibyte of program is plenty for what a secret looks like, and bounds what a policy costs.
+    let compiled = RegexBuilder::new(regex).size_limit(1 << 20).build();
+    let compiled = match compiled {
+        Ok(compiled) => compiled,
+        Err(why) => {
+            let why = why.to_string();
+            return Err(MaskError::Regex { name, why });
+        }
+    };
+    if compiled.is_match("") {
+        return Err(MaskError::RegexEmpty { name });
+    }
+    Ok(compiled)
 }

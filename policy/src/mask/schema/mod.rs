@@ -5,11 +5,14 @@
 //! here could say that a mask fits it.
 
 mod fit;
+mod foresee;
 mod format;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Number, Value};
+
+pub use foresee::unmaskable;
 
 pub(super) use fit::{fit_bool, fit_container, fit_number, fit_text};
 

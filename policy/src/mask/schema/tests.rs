@@ -149,3 +149,58 @@ fn a_number_stays_in_its_range() {
         );
     }
 }
+
+#[test]
+fn law_27_a_schema_tells_which_fields_no_mask_fits() {
+    use crate::mask::FieldRule;
+    use crate::source::masking::MaskAction;
+    let schema = json!({
+        "type": "object",
+        "required": ["state", "rows"],
+        "properties": {
+            "state": {"enum": ["open", "closed"]},
+            "kind": {"const": "card"},
+            "free": {"type": "string"},
+            "code": {"type": "string", "pattern": "^[A-F]{8}$"},
+            "amount": {"type": "number", "minimum": 3, "maximum": 4},
+            "narrow": {"type": "number", "minimum": 3.25, "maximum": 3.5, "multipleOf": 0.4},
+            "rows": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/row"}},
+            "notes": {"type": "array", "items": {"const": "x"}},
+        },
+        "$defs": {"row": {"type": "object", "properties": {
+            "level": {"type": "string", "enum": ["a"]}, "name": {"type": "string"},
+            "inner": {"$ref": "#/$defs/row"},
+        }}},
+    });
+    let table = [
+        ("$.free", MaskAction::Redact, false),
+        ("$.free", MaskAction::Drop, false),
+        ("$.state", MaskAction::Drop, true),
+        ("$.state", MaskAction::Redact, true),
+        ("$.kind", MaskAction::Hash, true),
+        ("$.kind", MaskAction::Drop, false),
+        ("$.code", MaskAction::Partial, true),
+        ("$.amount", MaskAction::Redact, false),
+        ("$.narrow", MaskAction::Redact, true),
+        ("$.rows[*].name", MaskAction::Redact, false),
+        ("$.rows[-1].level", MaskAction::Redact, true),
+        ("$.rows[0].inner.inner.level", MaskAction::Redact, true),
+        ("$..level", MaskAction::Redact, true),
+        ("$..name", MaskAction::Redact, false),
+        ("$.notes", MaskAction::Redact, false),
+        ("$.notes[*]", MaskAction::Redact, true),
+        ("$.rows", MaskAction::Redact, false),
+        ("$.elsewhere", MaskAction::Redact, false),
+        ("$.*", MaskAction::Redact, true),
+    ];
+    for (path, action, expected) in table {
+        let rule = FieldRule {
+            tool: "t".to_owned(),
+            path: path.to_owned(),
+            action,
+            keep_last: 4,
+        };
+        let told = unmaskable(&schema, &[rule]);
+        assert_eq!(!told.is_empty(), expected, "{path} {action:?}: {told:?}");
+    }
+}

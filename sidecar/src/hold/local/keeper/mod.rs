@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport_policy::approval::object::{RequestObject, ReviewObject};
-use sallyport_policy::approval::{Case, Closing};
+use sallyport_policy::approval::{Case, Closing, Verdict};
 use sallyport_policy::name::{Issuer, RequestId};
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 pub(super) use self::people::{Peer, WordError};
 use super::store::Store;
 use crate::clock::Clock;
-use crate::hold::desk::{Revoked, Status, StoreError};
+use crate::hold::desk::{Revoked, Spoken, Status, StoreError};
 use crate::hold::notify::Announcement;
 
 /// What the keeper tells whoever listens.
@@ -201,6 +201,21 @@ fn object_of(id: &RequestId, case: &Case, version: u64) -> Result<RequestObject,
     })
 }
 
+fn approvers(case: &Case) -> Vec<Spoken> {
+    let approving = case
+        .voices()
+        .iter()
+        .filter(|voice| voice.verdict == Verdict::Approve);
+    approving
+        .map(|voice| Spoken {
+            user: voice.by.username.clone(),
+            assurance: voice.by.assurance,
+            uid: voice.by.uid,
+            reason: voice.reason.clone(),
+        })
+        .collect()
+}
+
 fn status_of(case: &Case) -> Status {
     let terms = case.terms();
     let by = case.settled_by();
@@ -215,6 +230,7 @@ fn status_of(case: &Case) -> Status {
         },
         Case::Approved(approved) => Status::Approved {
             ends: approved.ends(),
+            by: approvers(case),
         },
         Case::Closed(closed) => match closed.why() {
             Closing::Denied => Status::Denied {
