@@ -183,14 +183,8 @@ impl Relay<'_> {
         match passed {
             Some((bytes, _)) if recorded => Some(bytes),
             Some(_) | None => {
-                self.context()
-                    .gateway
-                    .metrics
-                    .refused(reason.unwrap_or("recording_unavailable"));
-                if let Some(session) = &self.context().session {
-                    session.answer(id);
-                }
-                refuse_server(self.context(), answer::to_server(id, method)).await;
+                let reason = reason.unwrap_or("recording_unavailable");
+                self.refuse(id, method, reason).await;
                 None
             }
         }
@@ -204,6 +198,16 @@ impl Relay<'_> {
             || context.with_facts(None, |facts| {
                 context.policy.bundle.server_request_allowed(method, facts)
             })
+    }
+
+    /// Answers the server in the client's stead.
+    async fn refuse(&self, id: &Id, method: &str, reason: &'static str) {
+        let context = self.context();
+        context.gateway.metrics.refused(reason);
+        if let Some(session) = &context.session {
+            session.answer(id);
+        }
+        refuse_server(context, answer::to_server(id, method)).await;
     }
 
     fn masked(&self, document: &Document, scope: &Scope<'_>) -> Option<(Bytes, MaskReport)> {

@@ -170,9 +170,9 @@ async fn endpoint(
 }
 
 fn resolve(base: &Uri, text: &str) -> Option<Uri> {
-    let given: Uri = text.parse().ok()?;
-    if let Some(authority) = given.authority() {
-        let same = Some(authority) == base.authority() && given.scheme() == base.scheme();
+    if !text.starts_with('/') && text.contains("://") {
+        let given: Uri = text.parse().ok()?;
+        let same = given.authority() == base.authority() && given.scheme() == base.scheme();
         return same.then_some(given);
     }
     let path = if text.starts_with('/') {
