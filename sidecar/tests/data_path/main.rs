@@ -3,6 +3,17 @@
 //! Each test's name says the law of `semantics.md` or the trap that it proves. For every refusal three things are
 //! looked at: what the client is told, that the server never heard of it, and that one record tells the reason.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
+    clippy::needless_pass_by_value,
+    reason = "in a test the panic is the report, and a table of cases may be long"
+)]
+
 mod batches;
 mod bodies;
 mod callers;

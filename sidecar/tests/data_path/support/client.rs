@@ -55,17 +55,6 @@ impl Reply {
         self.json()["error"]["code"].as_i64().unwrap_or(0)
     }
 
-    /// The reason in our own mark, wherever it stands.
-    pub(crate) fn reason(&self) -> String {
-        let json = self.json();
-        let marks = [&json["result"]["_meta"], &json["error"]["data"]];
-        marks
-            .iter()
-            .find_map(|mark| mark["dev.sallyport/denied"]["reason"].as_str())
-            .unwrap_or_default()
-            .to_owned()
-    }
-
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

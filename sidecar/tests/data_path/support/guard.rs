@@ -170,7 +170,6 @@ impl Plan {
         Guard {
             address,
             gateway: self.gateway,
-            policies: self.policies,
             issuer,
             running: Some(running),
             _spool: spool,
@@ -211,7 +210,6 @@ impl Default for Token<'_> {
 pub(crate) struct Guard {
     pub(crate) address: SocketAddr,
     pub(crate) gateway: Value,
-    pub(crate) policies: Vec<Value>,
     issuer: LocalIssuer,
     running: Option<Running>,
     _spool: Spool,
