@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -16,7 +17,7 @@ use sallyport_policy::mcp::message::{Body, Message};
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::principal::CallerKey;
 use sallyport_policy::sse::{Event, Item};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::context::Context;
 use super::post::{malformed, read, refuse};
@@ -31,6 +32,9 @@ use crate::upstream::Reply;
 const MOST: usize = 16_384;
 /// Messages that may wait for a slow client.
 const QUEUE: usize = 64;
+
+/// How long a notification may keep its client from sending more.
+const IN_ORDER: Duration = Duration::from_secs(5);
 
 /// The open streams by session id.
 #[derive(Debug, Default)]
@@ -120,6 +124,8 @@ pub(super) async fn post(admitted: Admitted, body: Incoming, session: &str) -> R
         Ok(context) => context,
         Err(unread) => return refuse(&admitted, *unread),
     };
+    let answered = document.root().get("id").is_some();
+    let (passed, done) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let _share = share;
         let Ok(message) = Message::parse(&document) else {
@@ -128,10 +134,16 @@ pub(super) async fn post(admitted: Admitted, body: Incoming, session: &str) -> R
         let initialized = message.method() == Some("notifications/initialized");
         let answer = guard::pass(&context, &document, &message).await;
         guard::pour(answer, &outlet).await;
+        drop(passed);
         if initialized {
             listen(context, outlet).await;
         }
     });
+    if !answered {
+        // What the client sends next must not overtake it: `initialized` changes what a list says.
+        let passed = tokio::time::timeout(IN_ORDER, done).await;
+        tracing::trace!(in_time = passed.is_ok(), "a notification was passed on");
+    }
     reply::status(StatusCode::ACCEPTED)
 }
 
