@@ -7,6 +7,7 @@ use http::{HeaderName, Uri};
 use sallyport_policy::bundle::{Bundle, Settings};
 use sallyport_policy::mask::{MaskError, MaskKey, Masker, MaskingSettings};
 use sallyport_policy::record::event::{Capture, Mode};
+use sallyport_policy::source::masking::Masking;
 use sallyport_policy::source::settings::{OnPinChange, Payloads, RecordingMode};
 use zeroize::Zeroizing;
 
@@ -57,7 +58,11 @@ impl Kit {
     /// Makes `bundle` ready. Keys that `before` has fetched are kept.
     pub fn ready(&self, bundle: Bundle, before: Option<&InForce>) -> Result<InForce, NotReady> {
         let settings = bundle.settings();
-        let masking = MaskingSettings::gather(&settings.masking, &[], &[])?;
+        let platform = Masking {
+            detectors: Some(settings.platform_detectors.clone()),
+            ..Masking::default()
+        };
+        let masking = MaskingSettings::gather(&settings.masking, &[], &[&platform])?;
         let masker = Masker::new(&masking, &self.literals, &self.mask_key)?;
         let verifier = self.verifier(&bundle, before)?;
         let forward = headers(&settings.server.forward_headers)?;

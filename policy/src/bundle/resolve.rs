@@ -19,6 +19,7 @@ impl Settings {
             authentication: spec.authentication.clone(),
             credentials: spec.credentials.clone(),
             masking: resolved_masking(&spec.masking),
+            platform_detectors: Vec::new(),
             recording: recording(&spec.recording),
             approvals: approvals(&spec.approvals),
             limits: limits(&spec.limits),
@@ -53,6 +54,15 @@ impl Settings {
         let resolved = with_actions(added);
         own.patterns.extend(resolved.patterns);
         own.fields.extend(resolved.fields);
+    }
+
+    /// Remembers which detectors the platform asked for, beside everything that authors wrote.
+    pub fn add_platform_detectors(&mut self, floor: &Masking) {
+        for name in floor.detectors.iter().flatten() {
+            if !self.platform_detectors.contains(name) {
+                self.platform_detectors.push(name.clone());
+            }
+        }
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Settings {
     pub credentials: Vec<Credential>,
     /// Of gateway, policies and guardrails together; `detectors` and every `action` are given.
     pub masking: Masking,
+    /// Detectors that guardrails ask for: what approvers' previews are masked by, which no author can change (law 23).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platform_detectors: Vec<String>,
     pub recording: RecordingSettings,
     pub approvals: ApprovalSettings,
     pub limits: LimitSettings,

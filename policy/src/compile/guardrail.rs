@@ -31,6 +31,7 @@ impl Narrowing<'_> {
                 .clone_from(&floor.defaults.issuers);
         }
         settings.add_masking(&floor.masking);
+        settings.add_platform_detectors(&floor.masking);
         narrow_limits(settings, &floor.limits);
         settings
             .identity_map

@@ -395,3 +395,15 @@ fn a_removed_group_is_found_by_callers_of_the_policies() {
         "one difference a caller"
     );
 }
+
+#[test]
+fn law_23_detectors_of_guardrails_stand_apart_from_what_authors_wrote() {
+    let gateway = json!({ "masking": { "detectors": ["Financial"] } });
+    let policy = json!({ "rules": [{ "name": "a", "effect": "Allow", "tools": ["t"] }] });
+    let guardrail = json!([{ "name": "floor", "spec": {
+        "namespaceSelector": {}, "masking": { "detectors": ["Email"] } } }]);
+    let compiled = compile(&sources(&gateway, &policy, &guardrail), &name()).unwrap();
+    let settings = compiled.content.settings;
+    assert_eq!(settings.platform_detectors, ["Email"]);
+    assert_eq!(settings.masking.detectors.unwrap(), ["Financial", "Email"]);
+}

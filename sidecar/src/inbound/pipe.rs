@@ -1,6 +1,6 @@
 //! The HTTP+SSE transport of 2024-11-05: one event stream per client that carries everything, and posts beside it.
 //!
-//! A post is answered 202 at once; what comes of it, denials included, goes out on the stream. The stream belongs to
+//! A posted request is answered 202 at once; what comes of it, denials included, goes out on the stream. The stream belongs to
 //! the principal that opened it, and to anybody else its id does not exist.
 
 use std::collections::HashMap;
