@@ -195,13 +195,7 @@ impl Flight {
     async fn judge_asked(&mut self, asked: &InputRequired<'_>) -> Result<(), Refusal> {
         for request in &asked.requests {
             let name = request.method.name;
-            let allowed = self.context.with_facts(None, |facts| {
-                self.context
-                    .policy
-                    .bundle
-                    .server_request_allowed(name, facts)
-            });
-            if !allowed {
+            if !self.context.server_may_ask(name) {
                 return Err(Refusal::AskedTooMuch(name));
             }
         }

@@ -121,9 +121,7 @@ impl Relay<'_> {
                 .gateway
                 .tasks
                 .owned_by(id, &context.principal().key()),
-            Target::Method { method } => context.with_facts(None, |facts| {
-                context.policy.bundle.server_request_allowed(method, facts)
-            }),
+            Target::Method { method } => context.server_may_ask(method),
             Target::List(_) | Target::Tool { .. } | Target::Prompt { .. } | Target::Listen(_) => {
                 false
             }
@@ -143,7 +141,8 @@ impl Relay<'_> {
     /// A request of the server to the client: passed where a rule allows it and the client's session can answer.
     async fn request(&mut self, document: &Document, call: &Call<'_>, id: &Id) -> Option<Bytes> {
         let method = call.method.name;
-        let allowed = self.may_ask(call);
+        let open = matches!(call.target, Target::Open);
+        let allowed = open || self.context().server_may_ask(method);
         let session = self.context().session.as_ref();
         let heard = !matches!(self, Self::Unheard(_));
         let asked = allowed && heard && session.is_some_and(|session| session.ask(id));
@@ -188,16 +187,6 @@ impl Relay<'_> {
                 None
             }
         }
-    }
-
-    /// Whether a rule lets the server ask this of the client (law 1).
-    fn may_ask(&self, call: &Call<'_>) -> bool {
-        let context = self.context();
-        let method = call.method.name;
-        matches!(call.target, Target::Open)
-            || context.with_facts(None, |facts| {
-                context.policy.bundle.server_request_allowed(method, facts)
-            })
     }
 
     /// Answers the server in the client's stead.

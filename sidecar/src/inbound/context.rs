@@ -140,17 +140,19 @@ impl Context {
         }
     }
 
+    /// Whether a rule lets the server ask this of the client (law 1).
+    pub fn server_may_ask(&self, method: &str) -> bool {
+        self.with_facts(None, |facts| {
+            self.policy.bundle.server_request_allowed(method, facts)
+        })
+    }
+
     /// What the server may see of the client's abilities (law 1).
     pub fn features(&self) -> Features<'static> {
-        let allowed = |method| {
-            self.with_facts(None, |facts| {
-                self.policy.bundle.server_request_allowed(method, facts)
-            })
-        };
         Features {
-            roots: allowed("roots/list"),
-            sampling: allowed("sampling/createMessage"),
-            elicitation: allowed("elicitation/create"),
+            roots: self.server_may_ask("roots/list"),
+            sampling: self.server_may_ask("sampling/createMessage"),
+            elicitation: self.server_may_ask("elicitation/create"),
             tasks: true,
             extensions: EXTENSIONS,
         }
@@ -159,12 +161,7 @@ impl Context {
     /// The headers of a message to the server (law 12), the session as the server knows it.
     pub fn outbound_headers(&self) -> HeaderMap {
         let modern = self.revision.is_modern();
-        let mut headers = head::allowed(
-            &self.headers,
-            modern,
-            &self.policy.forward,
-            self.principal(),
-        );
+        let mut headers = head::allowed(&self.headers, modern, &self.policy.forward);
         let both = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(http::header::ACCEPT, both);
         headers.remove(SESSION_HEADER);

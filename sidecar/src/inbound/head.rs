@@ -11,7 +11,6 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
-use sallyport_policy::principal::Principal;
 
 /// Headers that may appear once at most; `mcp-*` is checked by prefix.
 const SINGLE: [HeaderName; 8] = [
@@ -313,12 +312,7 @@ fn accepts(headers: &HeaderMap, media: &str, family: &str) -> bool {
 /// Mirrored routing headers mean something in the newest revision only, where they were checked against the body;
 /// in the legacy ones they are dropped.
 #[must_use]
-pub fn allowed(
-    headers: &HeaderMap,
-    modern: bool,
-    forward: &[HeaderName],
-    _principal: &Principal,
-) -> HeaderMap {
+pub fn allowed(headers: &HeaderMap, modern: bool, forward: &[HeaderName]) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
         let text = name.as_str();
