@@ -57,10 +57,10 @@ pub(crate) fn modern(context: &RequestContext<RoleServer>) -> bool {
 }
 
 pub(crate) fn said(words: &str) -> Answer {
-    content(json!([text(words)]))
+    content(&json!([text(words)]))
 }
 
-pub(crate) fn content(blocks: Value) -> Answer {
+pub(crate) fn content(blocks: &Value) -> Answer {
     result(json!({ "content": blocks }))
 }
 

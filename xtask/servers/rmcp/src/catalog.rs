@@ -41,8 +41,6 @@ pub(crate) fn complete<T: DeserializeOwned>(mut value: Value) -> Result<T, Error
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
-
     use super::Catalog;
 
     #[test]

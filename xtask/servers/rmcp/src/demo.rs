@@ -26,7 +26,7 @@ pub(crate) async fn answer(call: &Call<'_>) -> Option<Answer> {
             None => missing("location"),
         },
         "get-env" => environment(),
-        "get-tiny-image" => content(json!([
+        "get-tiny-image" => content(&json!([
             text("Here is a picture:"),
             picture(),
             text("It is small.")

@@ -36,8 +36,6 @@ impl Seal {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
-
     use super::Seal;
 
     #[test]

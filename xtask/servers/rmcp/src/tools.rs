@@ -25,10 +25,10 @@ const LONG: Duration = Duration::from_millis(600);
 pub(crate) async fn answer(call: &Call<'_>) -> Option<Answer> {
     Some(match call.name() {
         "test_simple_text" => said("plain words, as the fixture says them"),
-        "test_image_content" => content(json!([picture()])),
-        "test_audio_content" => content(json!([sound()])),
-        "test_embedded_resource" => content(json!([note()])),
-        "test_multiple_content_types" => content(json!([text("three kinds"), picture(), note()])),
+        "test_image_content" => content(&json!([picture()])),
+        "test_audio_content" => content(&json!([sound()])),
+        "test_embedded_resource" => content(&json!([note()])),
+        "test_multiple_content_types" => content(&json!([text("three kinds"), picture(), note()])),
         "test_error_handling" => failed("this tool never succeeds"),
         "test_tool_with_progress" => progress(call).await,
         "test_tool_with_logging" | "test_logging_tool" => log(call).await,
