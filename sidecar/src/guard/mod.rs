@@ -11,13 +11,15 @@ mod send;
 mod windows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use sallyport_policy::decide::{
     Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict,
 };
 use sallyport_policy::json::Document;
-use sallyport_policy::mcp::answer::{self, Asked, Reply};
+use sallyport_policy::mcp::answer::{self, Asked, Reply, Surplus};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
 use sallyport_policy::mcp::headers::{HeaderError, Mirror};
 use sallyport_policy::mcp::message::{Id, Message, Response};
@@ -40,6 +42,9 @@ use crate::upstream::UpstreamError;
 pub(crate) use held::pour;
 pub use send::{ask_for_list, end_session, open_stream, refuse_server};
 pub use windows::Windows;
+
+/// When a place among the running calls may be free again.
+const A_MOMENT: Duration = Duration::ZERO;
 
 /// What the client gets for one message.
 #[derive(Debug)]
@@ -115,7 +120,9 @@ async fn judge(
         .budgets()
         .enter(usize::try_from(limit).unwrap_or(usize::MAX))
     else {
-        return denied(context, call, trail, &Denial::new(DenyReason::TooManyCalls)).await;
+        let mut denial = Denial::new(DenyReason::TooManyCalls);
+        denial.retry_after = Some(A_MOMENT);
+        return denied(context, call, trail, &denial).await;
     };
     let decision = decide(context, call, tool);
     note(&mut trail, &decision, context);
@@ -273,13 +280,26 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
     }
     let Some(asked) = Asked::by(call) else {
-        return Answer::Reply(refusal(&Malformed::Notification));
+        let mut reply = refusal(&Malformed::Notification);
+        if retry_after.is_some() {
+            reply.http_status = StatusCode::TOO_MANY_REQUESTS.as_u16();
+            reply.retry_after = retry_after;
+        }
+        return Answer::Reply(reply);
     };
-    let told = match denial.retry_after {
-        Some(wait) => answer::Answer::Limited {
+    let told = match retry_after {
+        Some(retry_after_secs) => answer::Answer::Limited {
+            of: if denial.reason == DenyReason::TooManyPending {
+                Surplus::Requests
+            } else {
+                Surplus::Calls
+            },
             reason: denial.reason.code(),
-            retry_after_secs: wait.as_secs().saturating_add(1),
+            retry_after_secs,
         },
+    let retry_after = denial
+        .retry_after
+        .map(|wait| wait.as_secs().saturating_add(1));
         None => answer::Answer::Denied {
             reason: denial.reason.code(),
             message: denial.message.as_deref(),

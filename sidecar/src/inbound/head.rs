@@ -110,8 +110,8 @@ impl HeadError {
             | Self::TokenInQuery
             | Self::Upgrade
             | Self::HeaderBytes(_) => StatusCode::BAD_REQUEST,
-            Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            // One answer to both halves of a DNS rebinding: pages do not read more into one than into the other.
+            Self::Host(_) | Self::Origin(_) => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
