@@ -275,7 +275,7 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
     // A challenge answers a whole HTTP request, and an element of a batch is only a part of one.
     if denial.reason == DenyReason::InsufficientScope
         && context.may_wait
-        && let Some(resource) = &context.policy.resource
+        && let Some(resource) = &context.resource
     {
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
     }
