@@ -120,7 +120,7 @@ impl<'s> Assembly<'s> {
         let mistakes = gateway::mistakes(&gateway, &named.spec);
         Self {
             spec: &named.spec,
-            settings: Settings::of(&named.spec),
+            settings,
             objects: Vec::new(),
             below: Vec::new(),
             warnings: lint::gateway(&gateway, &named.spec),
@@ -140,6 +140,12 @@ impl<'s> Assembly<'s> {
             mistakes.extend(gateway::floor_mistakes(&object, &spec.require));
             // A floor that cannot be read is no floor: nothing passes. Its rules hold by themselves (law 7).
             let elsewhere = disagreements
+        let (masking, unreadable) = masking::readable(&named.spec.masking);
+        let mut settings = Settings::of(&GatewaySpec {
+            masking,
+            ..named.spec.clone()
+        });
+        settings.unreadable_masking.add(unreadable);
                 .iter()
                 .any(|d| !d.path.starts_with("spec.rules"));
             self.gateway_broken |= elsewhere || !mistakes.is_empty();
@@ -161,7 +167,9 @@ impl<'s> Assembly<'s> {
                 gateway: &self.gateway,
                 guardrail: &guardrail.name,
             };
-            narrowing.apply(spec, &mut self.settings, &mut self.below);
+            let (masking, unreadable) = masking::readable(&spec.masking);
+            self.settings.unreadable_masking.add(unreadable);
+            narrowing.apply(spec, &masking, &mut self.settings, &mut self.below);
         }
     }
 
@@ -172,7 +180,9 @@ impl<'s> Assembly<'s> {
             let (content, mistakes) = policy_content(&object, policy);
             self.objects.push(content);
             self.mistakes.extend(mistakes);
-            self.settings.add_masking(&policy.spec.masking);
+            let (masking, unreadable) = masking::readable(&policy.spec.masking);
+            self.settings.add_masking(&masking);
+            self.settings.unreadable_masking.add(unreadable);
             guardrail::check_policy(&floors, &object, &policy.spec, &mut self.below);
             self.warnings.extend(lint::policy(&object, &policy.spec));
         }
@@ -207,6 +217,8 @@ impl<'s> Assembly<'s> {
 fn policy_content(
     object: &ObjectId,
     policy: &Named<AccessPolicySpec>,
+        } else if self.settings.unreadable_masking.everything {
+            Some(DenyReason::MaskingUnreadable)
 ) -> (ObjectContent, Vec<Mistake>) {
     let spec = &policy.spec;
     let mut mistakes = rules::subject_mistakes(object, spec);

@@ -84,7 +84,8 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         });
         return refused(context, message, "header_mismatch", reply).await;
     }
-    let tool = match call.tool() {
+    // What is refused whatever it asks for needs no definition, and nothing may be asked of the server for it.
+    let tool = match call.tool().filter(|_| refused_anyway(context).is_none()) {
         Some(name) => match context.gateway.catalog.entry(context, name).await {
             Ok(tool) => tool,
             Err(error) => return unlisted(context, document, &call, &error).await,
@@ -200,6 +201,9 @@ fn quarantined(
     let Target::Tool { .. } = call.target else {
         return None;
     };
+    if refused_anyway(context).is_some() {
+        return None;
+    }
     match tool {
         None => Some(Denial::new(DenyReason::UnknownTool)),
         Some(entry) if entry.is_quarantined(context.policy.pins) => {
@@ -207,6 +211,10 @@ fn quarantined(
         }
         Some(_) => None,
     }
+}
+
+fn refused_anyway(context: &Context) -> Option<DenyReason> {
+    context.policy.bundle.standing_refusal(context.now())
 }
 
 /// The server's list cannot be read, so the call cannot be judged: nothing is sent (law 29).
@@ -279,6 +287,9 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
     {
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
     }
+    let retry_after = denial
+        .retry_after
+        .map(|wait| wait.as_secs().saturating_add(1));
     let Some(asked) = Asked::by(call) else {
         let mut reply = refusal(&Malformed::Notification);
         if retry_after.is_some() {
@@ -297,9 +308,6 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
             reason: denial.reason.code(),
             retry_after_secs,
         },
-    let retry_after = denial
-        .retry_after
-        .map(|wait| wait.as_secs().saturating_add(1));
         None => answer::Answer::Denied {
             reason: denial.reason.code(),
             message: denial.message.as_deref(),
@@ -318,10 +326,7 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
         return false;
     }
     // What refuses everything tells nothing about one tool; hidden, it would look as if the server had lost its tools.
-    if matches!(
-        denial.reason,
-        DenyReason::NoPolicy | DenyReason::PolicyExpired | DenyReason::BelowGuardrail
-    ) {
+    if refused_anyway(context) == Some(denial.reason) {
         return true;
     }
     let listed = match &call.target {
