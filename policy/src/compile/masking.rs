@@ -3,10 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::mistake::{Mistake, ObjectId};
+use crate::condition::glob::{Glob, GlobKind};
 use crate::json::path::Path;
-use crate::mask::{Detector, Group, MaskError, check_pattern, detectors_named};
+use crate::mask::{
+    Detector, FieldRule, Group, MaskError, Unreadable, check_pattern, detectors_named,
+    unmaskable as unmaskable_by,
+};
 use crate::near::nearest;
+use crate::source::defaults;
 use crate::source::masking::{FieldMask, MaskPattern, Masking};
 
 pub(super) fn mistakes(object: &ObjectId, masking: &Masking) -> Vec<Mistake> {
@@ -35,13 +42,6 @@ pub(super) fn mistakes(object: &ObjectId, masking: &Masking) -> Vec<Mistake> {
     found
 }
 
-fn unknown_detector(object: &ObjectId, index: usize, word: &str) -> Option<Mistake> {
-    detectors_named(word).err()?;
-    let groups = Group::ALL.map(Group::name);
-    let path = format!("spec.masking.detectors[{index}]");
-    let expected = format!("`{}` or the name of a detector", groups.join("`, `"));
-    let mistake = Mistake::new(object, &path, expected, format!("`{word}`"));
-    let detectors = Detector::ALL.iter().map(|detector| detector.name());
 /// What of a section can be put in force, and what the rest would have masked, which is withheld (law 7).
 pub(super) fn readable(masking: &Masking) -> (Masking, Unreadable) {
     let mut readable = masking.clone();
@@ -96,6 +96,13 @@ pub(super) fn unmaskable(
     found
 }
 
+fn unknown_detector(object: &ObjectId, index: usize, word: &str) -> Option<Mistake> {
+    detectors_named(word).err()?;
+    let groups = Group::ALL.map(Group::name);
+    let path = format!("spec.masking.detectors[{index}]");
+    let expected = format!("`{}` or the name of a detector", groups.join("`, `"));
+    let mistake = Mistake::new(object, &path, expected, format!("`{word}`"));
+    let detectors = Detector::ALL.iter().map(|detector| detector.name());
     let near = nearest(word, groups.into_iter().chain(detectors));
     Some(match near {
         Some(near) => mistake.with_hint(format!("did you mean `{near}`?")),

@@ -72,6 +72,28 @@ pub fn compile_stored(sources: &Sources, gateway: &GatewayName) -> Result<Compil
     Ok(assembly.finish(gateway))
 }
 
+/// What the output schemas of tools, by name, say about the masking in force on a gateway (law 27): warnings.
+#[must_use]
+pub fn unmaskable(
+    sources: &Sources,
+    gateway: &GatewayName,
+    schemas: &[(String, serde_json::Value)],
+) -> Vec<Mistake> {
+    let object = ObjectId::gateway(&gateway.namespace, &gateway.name);
+    let own = sources.gateway(gateway).into_iter();
+    let own = own.map(|named| (object.clone(), &named.spec.masking));
+    let policies = policies_of(sources, gateway).into_iter().map(|policy| {
+        let object = ObjectId::policy(&policy.namespace, &policy.name);
+        (object, &policy.spec.masking)
+    });
+    let floors = guardrails_of(sources, &gateway.namespace).into_iter();
+    let floors = floors.map(|floor| (ObjectId::guardrail(&floor.name), &floor.spec.masking));
+    own.chain(policies)
+        .chain(floors)
+        .flat_map(|(object, masking)| masking::unmaskable(&object, masking, schemas))
+        .collect()
+}
+
 /// The guardrails over a namespace, by name.
 fn guardrails_of<'s>(sources: &'s Sources, namespace: &str) -> Vec<&'s Named<GuardrailSpec>> {
     let labels = sources.labels_of(namespace);
@@ -118,6 +140,12 @@ struct Assembly<'s> {
 impl<'s> Assembly<'s> {
     fn new(named: &'s Named<GatewaySpec>, gateway: ObjectId) -> Self {
         let mistakes = gateway::mistakes(&gateway, &named.spec);
+        let (masking, unreadable) = masking::readable(&named.spec.masking);
+        let mut settings = Settings::of(&GatewaySpec {
+            masking,
+            ..named.spec.clone()
+        });
+        settings.unreadable_masking.add(unreadable);
         Self {
             spec: &named.spec,
             settings,
@@ -140,12 +168,6 @@ impl<'s> Assembly<'s> {
             mistakes.extend(gateway::floor_mistakes(&object, &spec.require));
             // A floor that cannot be read is no floor: nothing passes. Its rules hold by themselves (law 7).
             let elsewhere = disagreements
-        let (masking, unreadable) = masking::readable(&named.spec.masking);
-        let mut settings = Settings::of(&GatewaySpec {
-            masking,
-            ..named.spec.clone()
-        });
-        settings.unreadable_masking.add(unreadable);
                 .iter()
                 .any(|d| !d.path.starts_with("spec.rules"));
             self.gateway_broken |= elsewhere || !mistakes.is_empty();
@@ -195,6 +217,8 @@ impl<'s> Assembly<'s> {
             Some(DenyReason::BelowGuardrail)
         } else if self.gateway_broken {
             Some(DenyReason::NoPolicy)
+        } else if self.settings.unreadable_masking.everything {
+            Some(DenyReason::MaskingUnreadable)
         } else {
             None
         };
@@ -217,8 +241,6 @@ impl<'s> Assembly<'s> {
 fn policy_content(
     object: &ObjectId,
     policy: &Named<AccessPolicySpec>,
-        } else if self.settings.unreadable_masking.everything {
-            Some(DenyReason::MaskingUnreadable)
 ) -> (ObjectContent, Vec<Mistake>) {
     let spec = &policy.spec;
     let mut mistakes = rules::subject_mistakes(object, spec);

@@ -432,3 +432,25 @@ fn law_23_detectors_of_guardrails_stand_apart_from_what_authors_wrote() {
     assert_eq!(settings.platform_detectors, ["Email"]);
     assert_eq!(settings.masking.detectors.unwrap(), ["Financial", "Email"]);
 }
+
+#[test]
+fn law_27_a_field_that_a_known_schema_leaves_no_mask_for_is_warned_of_where_it_is_written() {
+    let masking = json!({ "action": "Redact", "fields": [
+        { "tool": "get_*", "path": "$.email" },
+        { "tool": "get_*", "path": "$.level" },
+        { "tool": "list", "path": "$.level" },
+    ] });
+    let policy =
+        json!({ "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }], "masking": masking });
+    let sources = sources(&json!({}), &policy, &json!([]));
+    let schema = json!({ "type": "object", "required": ["level"], "properties": {
+        "email": { "type": "string" }, "level": { "const": "gold" } } });
+    let known = [("get_customer".to_owned(), schema)];
+    let found = unmaskable(&sources, &name(), &known);
+    let [found] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(found.path, "spec.masking.fields[1]");
+    assert!(found.hint.as_ref().unwrap().contains("will be withheld"));
+    assert!(unmaskable(&sources, &name(), &[]).is_empty());
+}
