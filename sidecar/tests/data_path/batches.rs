@@ -39,7 +39,13 @@ async fn trap_03_a_batch_hides_no_forbidden_call() {
     let seen = server.of("tools/call");
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].json()["params"]["arguments"]["path"], "/a");
-    assert!(guard.calls().iter().all(|call| call.ended.len() == 1));
+    assert!(
+        guard
+            .ended_calls()
+            .await
+            .iter()
+            .all(|call| call.ended.len() == 1)
+    );
     assert_eq!(
         guard
             .calls()

@@ -362,6 +362,16 @@ impl Guard {
         calls
     }
 
+    /// The calls recorded so far, once all of them have ended: nobody waits for the end of an answered call.
+    pub(crate) async fn ended_calls(&self) -> Vec<Call> {
+        until("the end of every call", || {
+            let calls = self.calls();
+            let all = calls.iter().all(|call| !call.ended.is_empty());
+            all.then_some(calls)
+        })
+        .await
+    }
+
     /// The last call of a method, once it has ended.
     pub(crate) async fn call(&self, method: &str) -> Call {
         until("the record of a call", || {
