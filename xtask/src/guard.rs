@@ -27,6 +27,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) upstream: Upstream,
     /// What a stdio server finds in its environment.
     pub(crate) env: &'a [(&'a str, String)],
+    /// Further flags of `sallyport up`.
+    pub(crate) flags: &'a [&'a str],
 }
 
 /// What is guarded.
@@ -154,6 +156,7 @@ fn up(plan: &Plan<'_>) -> Command {
     command.args(["up", "--listen", "127.0.0.1:0", "--gateway", plan.gateway]);
     command.arg("-f").arg(plan.policy);
     command.arg("--state").arg(plan.state);
+    command.args(plan.flags);
     for (index, (place, value)) in plan.secrets.iter().enumerate() {
         let variable = format!("XTASK_SECRET_{index}");
         command.args(["--secret", &format!("{place}=env:{variable}")]);

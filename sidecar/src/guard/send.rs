@@ -12,6 +12,7 @@ use sallyport_policy::mcp::call::{Call, Target};
 use sallyport_policy::mcp::list::{self, Watched};
 use sallyport_policy::mcp::message::Id;
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
+use sallyport_policy::mcp::rewrite;
 use sallyport_policy::record::event::{Event, Forwarded, Outcome};
 
 use super::{Answer, denied};
@@ -345,6 +346,9 @@ fn outbound_body(
         let mut splice = Splice::new();
         splice.remove_member(params, "requestState");
         body = Document::parse(splice.apply(&body), Limits::REQUEST)?;
+    }
+    if let Some(bytes) = rewrite::without_our_marks(body.root()) {
+        body = Document::parse(bytes, Limits::REQUEST)?;
     }
     Ok(body)
 }

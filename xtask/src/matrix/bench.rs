@@ -112,6 +112,7 @@ impl Bench {
             secrets: &[("upstream/token", &credential)],
             upstream: running.upstream.clone(),
             env: &env,
+            flags: &[],
         })?;
         Ok(Guarded {
             guard,

@@ -6,7 +6,7 @@ mod judge;
 mod leaks;
 mod rows;
 mod scenario;
-mod servers;
+pub(crate) mod servers;
 
 use std::collections::BTreeMap;
 
