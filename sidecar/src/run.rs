@@ -20,7 +20,7 @@ use crate::answer::catalog::Catalog;
 use crate::answer::tasks::Tasks;
 use crate::clock::Clock;
 use crate::credential::{Credential, HeaderCredential};
-use crate::gateway::{DRAIN, Gateway, InForce};
+use crate::gateway::{DRAIN, Gateway, InForce, anchor};
 use crate::hold::Desk;
 use crate::inbound::{self, head::Paths, pipe::Pipes, session::Sessions};
 use crate::journal::Journal;
@@ -108,7 +108,14 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let kit = parts.kit;
     let ready = parts.in_force;
     let metrics = Metrics::new();
-    let upstream = upstream(&parts.target, &ready, &parts.credentials, &parts.trust);
+    let memory = Memory::new(metrics.body_bytes.clone());
+    let upstream = upstream(
+        &parts.target,
+        &ready,
+        &parts.credentials,
+        &parts.trust,
+        &memory,
+    );
     let catalog = Catalog::open(parts.pins.clone()).map_err(|error| StartError::Pins {
         path: parts.pins.clone(),
         error,
@@ -126,13 +133,14 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         catalog,
         tasks: Tasks::default(),
         budgets: Mutex::new(Budgets::new()),
-        memory: Memory::new(metrics.body_bytes.clone()),
+        memory,
         clock: parts.clock,
         metrics,
         paths: Paths::beside(&parts.path),
         stop: CancellationToken::new(),
         in_force: ArcSwap::from_pointee(ready),
     });
+    gateway.recorder.anchor_to(anchor(&gateway.policy().bundle));
     let readiness = parts.readiness;
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
     serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
@@ -266,6 +274,7 @@ fn upstream(
     ready: &InForce,
     credentials: &[Credential],
     trust: &Trust,
+    memory: &Memory,
 ) -> Upstream {
     let limits = &ready.bundle.settings().limits;
     let response_limit = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
@@ -277,8 +286,10 @@ fn upstream(
             Credential::Env { .. } => None,
         })
         .collect();
-    let server =
-        |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response_limit);
+    let server = |uri: &Uri| {
+        let headers = Arc::clone(&headers);
+        HttpServer::new(uri.clone(), trust, headers, response_limit, memory.clone())
+    };
     match target {
         Target::Http(uri) => Upstream::Http(Box::new(server(uri))),
         Target::Sse(uri) => {
@@ -287,6 +298,7 @@ fn upstream(
                 uri: uri.clone(),
                 credentials: headers,
                 event_limit: response_limit,
+                memory: memory.clone(),
             };
             Upstream::Linked(LinkedServer::new(Dial::Sse(Box::new(server)), children))
         }
