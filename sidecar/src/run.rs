@@ -30,11 +30,11 @@ use crate::metrics::Metrics;
 use crate::ready::{Kit, NotReady};
 use crate::record::Recorder;
 use crate::tls::{ListenerTls, Trust};
-use crate::upstream::Upstream;
 use crate::upstream::http::HttpServer;
 use crate::upstream::link::{Dial, LinkedServer};
 use crate::upstream::sse::SseServer;
 use crate::upstream::stdio::{Cleaner, StdioCommand};
+use crate::upstream::{Bounds, Upstream};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 4096;
@@ -99,6 +99,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub readiness: Readiness,
     kit: Kit,
+    bounds: Bounds,
     serving: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -109,9 +110,10 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let ready = parts.in_force;
     let metrics = Metrics::new();
     let memory = Memory::new(metrics.body_bytes.clone());
+    let bounds = Bounds::of(&ready.bundle.settings().limits);
     let upstream = upstream(
         &parts.target,
-        &ready,
+        &bounds,
         &parts.credentials,
         &parts.trust,
         &memory,
@@ -152,6 +154,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         address,
         readiness,
         kit,
+        bounds,
         serving,
     })
 }
@@ -183,6 +186,7 @@ impl Running {
             return;
         }
         self.gateway.catalog.declare(declared_pins(&next));
+        self.bounds.follow(&next.bundle.settings().limits);
         self.gateway.put_in_force(next);
     }
 
@@ -271,14 +275,12 @@ fn declared_pins(ready: &InForce) -> Vec<(String, sallyport_policy::name::Digest
 
 fn upstream(
     target: &Target,
-    ready: &InForce,
+    bounds: &Bounds,
     credentials: &[Credential],
     trust: &Trust,
     memory: &Memory,
 ) -> Upstream {
-    let limits = &ready.bundle.settings().limits;
-    let response_limit = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-    let children = usize::try_from(limits.children).unwrap_or(usize::MAX);
+    let Bounds { response, children } = bounds.clone();
     let headers: Arc<[HeaderCredential]> = credentials
         .iter()
         .filter_map(|credential| match credential {
@@ -287,8 +289,8 @@ fn upstream(
         })
         .collect();
     let server = |uri: &Uri| {
-        let headers = Arc::clone(&headers);
-        HttpServer::new(uri.clone(), trust, headers, response_limit, memory.clone())
+        let (headers, response) = (Arc::clone(&headers), response.clone());
+        HttpServer::new(uri.clone(), trust, headers, response, memory.clone())
     };
     match target {
         Target::Http(uri) => Upstream::Http(Box::new(server(uri))),
@@ -297,7 +299,7 @@ fn upstream(
                 client: server(uri).client().clone(),
                 uri: uri.clone(),
                 credentials: headers,
-                event_limit: response_limit,
+                event_limit: response.clone(),
                 memory: memory.clone(),
             };
             Upstream::Linked(LinkedServer::new(Dial::Sse(Box::new(server)), children))
@@ -318,7 +320,7 @@ fn upstream(
                 arguments: arguments.clone(),
                 secrets: secrets.collect(),
                 hidden: hidden.clone(),
-                line_limit: response_limit,
+                line_limit: response.clone(),
                 cleaner: cleaner(credentials),
             };
             Upstream::Linked(LinkedServer::new(Dial::Stdio(Box::new(command)), children))

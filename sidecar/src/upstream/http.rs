@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sallyport_policy::decide::Permit;
 
 use super::sse::events_of;
-use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Outbound, Reply, UpstreamError};
+use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Limit, Outbound, Reply, UpstreamError};
 use crate::body::{BodyError, read_counted};
 use crate::credential::HeaderCredential;
 use crate::memory::Memory;
@@ -35,7 +35,7 @@ pub struct HttpServer {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
     credentials: Arc<[HeaderCredential]>,
-    response_limit: usize,
+    response_limit: Limit,
     memory: Memory,
 }
 
@@ -55,7 +55,7 @@ impl HttpServer {
         uri: Uri,
         trust: &Trust,
         credentials: Arc<[HeaderCredential]>,
-        response_limit: usize,
+        response_limit: Limit,
         memory: Memory,
     ) -> Self {
         let mut tcp = HttpConnector::new();
@@ -154,7 +154,7 @@ impl HttpServer {
         let content_type = text_of(response.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
         match essence(&content_type) {
             Essence::Json => {
-                let body = self.whole(response, self.response_limit).await?;
+                let body = self.whole(response, self.response_limit.now()).await?;
                 if body.is_empty() && status.is_success() {
                     return Ok(Reply::Accepted);
                 }
@@ -165,8 +165,8 @@ impl HttpServer {
                 })
             }
             Essence::Events if status.is_success() => {
-                let events =
-                    events_of(response.into_body(), self.response_limit, &self.memory).boxed();
+                let limit = self.response_limit.now();
+                let events = events_of(response.into_body(), limit, &self.memory).boxed();
                 Ok(Reply::Events { session, events })
             }
             Essence::Events | Essence::Other => self.refusal(response, status, content_type).await,
