@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
 
 /// Bytes in use, shared by all calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     used: Arc<AtomicUsize>,
     gauge: Gauge,
