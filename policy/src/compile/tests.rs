@@ -191,18 +191,6 @@ fn what_recording_cannot_do_yet_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_retention_that_nobody_carries_out_is_told() {
-    let gateway = json!({ "recording": { "retention": "24h" } });
-    let policy = json!({ "subjects": [{ "groups": ["g"] }], "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }] });
-    let compiled = compile(&sources(&gateway, &policy, &json!([])), &name()).unwrap();
-    let told = compiled
-        .warnings
-        .iter()
-        .any(|warning| warning.path == "spec.recording.retention");
-    assert!(told, "{:?}", compiled.warnings);
-}
-
-#[test]
 fn law_05_a_rule_without_targets_is_an_error() {
     let mistakes =
         compile(&rules(&json!([{ "name": "a", "effect": "Deny" }])), &name()).unwrap_err();
