@@ -39,12 +39,30 @@ impl Node {
             .join("node_modules/@modelcontextprotocol/server-everything/dist/index.js")
     }
 
+    /// The client and its helpers of the conformance judge, beside the packages they import.
+    pub(crate) fn conformance(&self) -> Result<PathBuf> {
+        let from = workspace::root().join("xtask/conformance");
+        self.beside(
+            &from,
+            "conformance",
+            &["client.mjs", "through.mjs", "forward.mjs"],
+        )
+    }
+
     /// The drivers beside the packages they import: Node looks for packages above the file that imports them.
     pub(crate) fn drivers(&self) -> Result<PathBuf> {
-        let target = self.folder.join("drivers");
+        self.beside(
+            &workspace::clients(),
+            "drivers",
+            &["common.mjs", "ts1.mjs", "ts2.mjs"],
+        )
+    }
+
+    fn beside(&self, from: &Path, into: &str, names: &[&str]) -> Result<PathBuf> {
+        let target = self.folder.join(into);
         fs::create_dir_all(&target)?;
-        for name in ["common.mjs", "ts1.mjs", "ts2.mjs"] {
-            let from = workspace::clients().join(name);
+        for name in names {
+            let from = from.join(name);
             fs::copy(&from, target.join(name))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
         }
@@ -52,7 +70,30 @@ impl Node {
     }
 }
 
-fn fetch(clients: &Path, folder: &Path) -> Result<()> {
+/// The official conformance suite, in a folder of its own: it brings other versions of the SDKs.
+#[derive(Debug, Clone)]
+pub(crate) struct Suite {
+    folder: PathBuf,
+}
+
+impl Suite {
+    pub(crate) fn installed() -> Result<Self> {
+        let lists = workspace::root().join("xtask/conformance");
+        let recipe = read(&lists.join("package.json"))? + &read(&lists.join("package-lock.json"))?;
+        let folder = cache::ready("conformance", &recipe, "the conformance suite", |folder| {
+            fetch(&lists, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// Its start script, for the Node that is installed beside it.
+    pub(crate) fn script(&self) -> PathBuf {
+        self.folder
+            .join("node_modules/@modelcontextprotocol/conformance/dist/index.js")
+    }
+}
+
+fn fetch(lists: &Path, folder: &Path) -> Result<()> {
     if !starts("npm", "--version") {
         apt(
             &["npm"],
@@ -60,7 +101,7 @@ fn fetch(clients: &Path, folder: &Path) -> Result<()> {
         )?;
     }
     for name in ["package.json", "package-lock.json"] {
-        fs::copy(clients.join(name), folder.join(name))?;
+        fs::copy(lists.join(name), folder.join(name))?;
     }
     // The package `node` fetches the binary of this machine's architecture in its install script.
     step(
