@@ -36,6 +36,15 @@ enum Command {
         #[arg(long)]
         row: Option<String>,
     },
+    /// Only the client matrix: every official client before every server.
+    Matrix {
+        /// Only the rows whose name contains this text.
+        #[arg(long, conflicts_with = "write_docs")]
+        row: Option<String>,
+        /// Writes what came of it to `docs/compatibility.md`.
+        #[arg(long)]
+        write_docs: bool,
+    },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
     Demo,
     /// Measures the guard beside nginx, which only passes bytes through; prints a table.
@@ -66,6 +75,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<bool> {
     match args.command {
         Command::Test { only, row } => checks::test(&only, row.as_deref()),
+        Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
         Command::Demo => demo::run(),
         Command::Bench { rounds, calls } => bench::run(rounds, calls).map(|()| true),
         Command::Setup => setup::everything().map(|()| true),
