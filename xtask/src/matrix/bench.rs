@@ -111,7 +111,7 @@ impl Bench {
         let built =
             |package, binary| workspace::build(package, binary, Profile::Dev, folder.path());
         Ok(Self {
-            installed: Installed::now()?,
+            installed: Installed::with(built("sallyport-fixture", "sallyport-fixture")?)?,
             inspector: Inspector::installed()?,
             sallyport: built("sallyport-cli", "sallyport")?,
             rmcp: built("sallyport-client-rmcp", "sallyport-client-rmcp")?,

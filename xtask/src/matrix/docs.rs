@@ -77,6 +77,7 @@ fn servers() -> Result<String> {
             Server::EverythingHttp | Server::EverythingSse | Server::EverythingStdio => {
                 npm("@modelcontextprotocol/server-everything")?
             }
+            Server::Rmcp => rust("rmcp")?,
             Server::Handler => npm("@modelcontextprotocol/server")?,
             Server::Python => pypi("v2", "mcp")?,
             Server::Git => pypi("v2", "mcp-server-git")?,
@@ -203,6 +204,7 @@ fn takers(label: &str) -> String {
         Server::EverythingHttp
         | Server::EverythingSse
         | Server::EverythingStdio
+        | Server::Rmcp
         | Server::Handler
         | Server::Python => "the others",
     };

@@ -21,6 +21,8 @@ pub(crate) enum Server {
     EverythingHttp,
     EverythingSse,
     EverythingStdio,
+    /// The fixture of the conformance suite, on rmcp.
+    Rmcp,
     /// `createMcpHandler` of the TypeScript SDK 2.
     Handler,
     /// `MCPServer` of the Python SDK 2.
@@ -35,6 +37,7 @@ impl fmt::Display for Server {
             Self::EverythingHttp => "server-everything (Streamable HTTP)",
             Self::EverythingSse => "server-everything (HTTP+SSE)",
             Self::EverythingStdio => "server-everything (stdio)",
+            Self::Rmcp => "rmcp (Streamable HTTP)",
             Self::Handler => "TypeScript createMcpHandler (Streamable HTTP)",
             Self::Python => "Python MCPServer (Streamable HTTP)",
             Self::Git => "mcp-server-git (stdio)",
@@ -44,10 +47,11 @@ impl fmt::Display for Server {
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::EverythingHttp,
         Self::EverythingSse,
         Self::EverythingStdio,
+        Self::Rmcp,
         Self::Handler,
         Self::Python,
         Self::Git,
@@ -57,7 +61,7 @@ impl Server {
     /// The gateway of `policy.yaml` that guards it.
     pub(crate) fn gateway(self) -> &'static str {
         match self {
-            Self::EverythingHttp | Self::Handler | Self::Python => "http",
+            Self::EverythingHttp | Self::Rmcp | Self::Handler | Self::Python => "http",
             Self::EverythingSse => "sse",
             Self::EverythingStdio | Self::Git | Self::Time => "stdio",
         }
@@ -66,7 +70,7 @@ impl Server {
     /// Whether it speaks 2026-07-28.
     pub(crate) fn is_modern(self) -> bool {
         match self {
-            Self::Handler | Self::Python | Self::Git => true,
+            Self::Rmcp | Self::Handler | Self::Python | Self::Git => true,
             Self::EverythingHttp | Self::EverythingSse | Self::EverythingStdio | Self::Time => {
                 false
             }
@@ -78,6 +82,7 @@ impl Server {
         match self {
             Self::EverythingSse | Self::EverythingStdio => Self::EverythingHttp,
             other @ (Self::EverythingHttp
+            | Self::Rmcp
             | Self::Handler
             | Self::Python
             | Self::Git
@@ -92,15 +97,18 @@ pub(crate) struct Installed {
     pub(crate) node: Node,
     pub(crate) first: Python,
     pub(crate) second: Python,
+    /// The server on rmcp, built here.
+    pub(crate) fixture: PathBuf,
     /// The servers of ours that Node runs lie beside the packages that they import.
     pub(crate) scripts: PathBuf,
 }
 
 impl Installed {
-    pub(crate) fn now() -> Result<Self> {
+    pub(crate) fn with(fixture: PathBuf) -> Result<Self> {
         let node = Node::installed()?;
         Ok(Self {
             scripts: node.drivers()?,
+            fixture,
             node,
             first: Python::first()?,
             second: Python::second()?,
@@ -112,6 +120,7 @@ impl Installed {
             Server::EverythingHttp => self.everything("streamableHttp"),
             Server::EverythingSse => self.everything("sse"),
             Server::EverythingStdio => self.everything("stdio"),
+            Server::Rmcp => (self.fixture.clone(), Vec::new()),
             Server::Handler => (self.node.program(), vec![self.scripts.join("handler.mjs")]),
             Server::Python => (
                 self.second.program(),
@@ -155,7 +164,7 @@ pub(crate) fn start(
     std::fs::create_dir_all(folder)?;
     let mut command = installed.command(server);
     let path = match server {
-        Server::EverythingHttp | Server::Handler | Server::Python => "/mcp",
+        Server::EverythingHttp | Server::Rmcp | Server::Handler | Server::Python => "/mcp",
         Server::EverythingSse => "/sse",
         Server::EverythingStdio | Server::Git | Server::Time => {
             let (words, ear) = Ear::at_pipes(&command, folder);
@@ -171,6 +180,9 @@ pub(crate) fn start(
         .env_clear()
         .envs(env.iter().map(|(name, value)| (name, value)));
     command.env("PORT", port.to_string());
+    if server == Server::Rmcp {
+        command.arg(format!("--port={port}"));
+    }
     let mut service = Service::start(&mut command, &folder.join("server.log"))?;
     process::listening(&mut service, port, START_LIMIT).with_context(|| server.to_string())?;
     let (ear, heard) = Ear::at_port(port)?;

@@ -18,21 +18,39 @@ const HIDDEN_TOOLS: &[&str] = &[
     "get-roots-list",
 ];
 
+/// What rules allow of the fixture's tools, most of which are the conformance suite's.
+const OF_THE_FIXTURE: &[&str] = &[
+    "echo",
+    "get-sum",
+    "get-structured-content",
+    "get-env",
+    "get-tiny-image",
+    "trigger-long-running-operation",
+    "trigger-elicitation-request",
+    "trigger-sampling-request",
+    "test_trigger_tool_change",
+];
+
 const DOCUMENT: &str = "demo://resource/static/document/architecture.md";
 
 pub(super) fn steps(row: &Row) -> Vec<Step> {
-    let mut steps = lists();
+    let mut steps = lists(row.server);
     steps.extend(plain());
     steps.extend(longer(row));
     steps.extend(policed());
     steps
 }
 
-fn lists() -> Vec<Step> {
+fn lists(server: Server) -> Vec<Step> {
+    let tools = if server == Server::Rmcp {
+        Hidden::AllBut(OF_THE_FIXTURE)
+    } else {
+        Hidden::These(HIDDEN_TOOLS)
+    };
     let templates = &["demo://resource/dynamic/text/{resourceId}"];
     let prompts = &["simple-prompt", "completable-prompt"];
     vec![
-        list("tools", "listTools", "name", Hidden::These(HIDDEN_TOOLS)),
+        list("tools", "listTools", "name", tools),
         list(
             "resources",
             "listResources",
@@ -117,6 +135,9 @@ fn changes(server: Server) -> Value {
             "name": "gzip-file-as-resource",
             "arguments": { "name": "packed", "data": "data:text/plain,hello", "outputType": "resourceLink" },
         }),
+        Server::Rmcp => {
+            json!({ "list": "tools", "name": "test_trigger_tool_change", "arguments": {} })
+        }
         Server::EverythingSse
         | Server::EverythingStdio
         | Server::Handler

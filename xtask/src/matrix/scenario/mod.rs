@@ -112,6 +112,7 @@ pub(crate) fn steps(row: &Row, repository: &Path) -> Vec<Step> {
         Server::EverythingHttp
         | Server::EverythingSse
         | Server::EverythingStdio
+        | Server::Rmcp
         | Server::Handler
         | Server::Python => everything::steps(row),
     };
