@@ -47,6 +47,11 @@ pub(crate) const COOKIE: &str = "session=cookie-of-the-caller";
 /// Words that are no secret, and stay.
 pub(crate) const PLAIN: &str = "plain words stay";
 
+/// What is built here: package and binary.
+const CLI: (&str, &str) = ("sallyport-cli", "sallyport");
+const DRIVER: (&str, &str) = ("sallyport-client-rmcp", "sallyport-client-rmcp");
+const FIXTURE: (&str, &str) = ("sallyport-fixture", "sallyport-fixture");
+
 const GIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// A secret by name.
@@ -108,13 +113,15 @@ impl Bench {
         let folder = tempfile::Builder::new()
             .prefix("sallyport-clients-")
             .tempdir()?;
+        let wanted = [CLI, DRIVER, FIXTURE];
+        workspace::build_all(&wanted, Profile::Dev)?;
         let built =
-            |package, binary| workspace::build(package, binary, Profile::Dev, folder.path());
+            |(_, binary): (&str, &str)| workspace::copy(binary, Profile::Dev, folder.path());
         Ok(Self {
-            installed: Installed::with(built("sallyport-fixture", "sallyport-fixture")?)?,
+            installed: Installed::with(built(FIXTURE)?)?,
             inspector: Inspector::installed()?,
-            sallyport: built("sallyport-cli", "sallyport")?,
-            rmcp: built("sallyport-client-rmcp", "sallyport-client-rmcp")?,
+            sallyport: built(CLI)?,
+            rmcp: built(DRIVER)?,
             repository: repository(&folder.path().join("repository"))?,
             known: Mutex::default(),
             folder,
