@@ -47,6 +47,15 @@ enum Command {
         #[arg(long)]
         run: Option<conformance::Run>,
     },
+    /// Only the client matrix: every official client before every server.
+    Matrix {
+        /// Only the rows whose name contains this text.
+        #[arg(long, conflicts_with = "write_docs")]
+        row: Option<String>,
+        /// Writes what came of it to `docs/compatibility.md`.
+        #[arg(long)]
+        write_docs: bool,
+    },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
     Demo,
     /// Measures the guard beside nginx, which only passes bytes through; prints a table.
@@ -80,6 +89,7 @@ fn run(args: Args) -> Result<bool> {
         Command::Conformance { requirements, run } => {
             Ok(conformance::run(&conformance::Choice { requirements, run }))
         }
+        Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
         Command::Demo => demo::run(),
         Command::Bench { rounds, calls } => bench::run(rounds, calls).map(|()| true),
         Command::Setup => setup::everything().map(|()| true),

@@ -327,6 +327,7 @@ impl Flight {
             }
         };
         self.count(&report);
+        let bytes = self.context.gateway.memory.keep(bytes);
         let payload = self.payload(&bytes);
         let answered = |call| {
             Event::Answered(Answered {

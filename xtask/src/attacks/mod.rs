@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::Result;
-use sallyport_attacks::{Case, Chapter, chapters};
+use anyhow::{Result, bail};
+use sallyport_attacks::{Case, Chapter, TRAPS, chapters};
 
 use crate::console::say;
 use crate::matrix::servers::Server;
@@ -35,66 +35,54 @@ struct Outcome {
     note: String,
 }
 
-/// Runs every case whose name contains `only`.
-pub(crate) fn run(tally: &mut Tally, only: Option<&str>) -> Result<()> {
+/// Runs every case whose name contains `only`; what the judge's line is to say.
+pub(crate) fn run(tally: &mut Tally, only: Option<&str>) -> Result<String> {
     let began = Instant::now();
     let bed = Bed::set_up()?;
     let chapters = chapters()?;
-    let (mut passed, mut failed) = (0, 0);
-    let mut close = |tally: &mut Tally, name: &str, outcome: Result<Outcome>| match outcome {
-        Ok(outcome) => {
-            passed += outcome.passed;
-            failed += outcome.failures.len();
-            let (good, bad) = (outcome.passed, outcome.failures.len());
-            tally.step(name, || {
-                Ok(Count {
-                    passed: good,
-                    failed: bad,
-                    note: outcome.note,
-                })
-            });
-            outcome
-                .failures
-                .iter()
-                .for_each(|failure| say(&format!("    {failure}")));
-        }
-        Err(error) => {
-            failed += 1;
-            tally.step(name, || Err(error));
-        }
-    };
+    let cases: usize = chapters.iter().map(|chapter| chapter.cases.len()).sum();
     std::thread::scope(|scope| {
-        let jobs: Vec<_> = SERVERS
+        let mut jobs: Vec<_> = SERVERS
             .iter()
             .map(|(name, server)| {
-                (
-                    *name,
-                    scope.spawn(|| before(&bed, name, *server, &chapters, only)),
-                )
+                let work = || before(&bed, name, *server, &chapters, only);
+                (format!("attacks before {name}"), scope.spawn(work))
             })
             .collect();
         let scripts = scope.spawn(|| scripts::run(&bed, &chapters, only));
+        jobs.push((
+            "attacks that take time, crowds or approvers".to_owned(),
+            scripts,
+        ));
         for (name, job) in jobs {
-            let outcome = job
-                .join()
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
-            close(tally, &format!("attacks before {name}"), outcome);
+            tell(
+                tally,
+                &name,
+                job.join().unwrap_or_else(|_| bail!("it panicked")),
+            );
         }
-        let outcome = scripts
-            .join()
-            .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
-        close(
-            tally,
-            "attacks that take time, crowds or approvers",
-            outcome,
-        );
     });
-    let word = if failed == 0 { "passed" } else { "failed" };
-    say(&format!(
-        "judge attacks {word}: {passed} passed, {failed} failed, all 58 traps, {:.0} s",
+    Ok(format!(
+        "{cases} cases, all {TRAPS} traps, {} servers, {:.0} s",
+        SERVERS.len(),
         began.elapsed().as_secs_f64()
-    ));
-    Ok(())
+    ))
+}
+
+fn tell(tally: &mut Tally, name: &str, outcome: Result<Outcome>) {
+    let mut failures = Vec::new();
+    tally.step(name, || {
+        let outcome = outcome?;
+        failures = outcome.failures;
+        Ok(Count {
+            passed: outcome.passed,
+            failed: failures.len(),
+            note: outcome.note,
+        })
+    });
+    for failure in failures {
+        say(&format!("    {failure}"));
+    }
 }
 
 /// Names as the corpus has them; none is the server of our own.

@@ -52,24 +52,20 @@ fn ends(state: &Path) -> Result<(Ends, usize)> {
     let mut ends = Ends::new();
     let mut calls = 0;
     for record in records(state)? {
-        match record.event {
-            Event::SessionBegan(began) => {
-                drop(users.insert(record.session, began.caller.subject.to_string()))
+        if let Event::SessionBegan(began) = &record.event {
+            users.insert(record.session.clone(), began.caller.subject.to_string());
+        }
+        if let Event::CallRequested(requested) = &record.event {
+            calls += 1;
+            open.insert(requested.call.clone(), false);
+        }
+        if let Event::CallEnded(ended) = record.event {
+            if open.insert(ended.call.clone(), true) != Some(false) {
+                bail!("call {} has no beginning, or two ends", ended.call);
             }
-            Event::CallRequested(requested) => {
-                calls += 1;
-                open.insert(requested.call, false);
-            }
-            Event::CallEnded(ended) => {
-                if open.insert(ended.call.clone(), true) != Some(false) {
-                    bail!("call {} has no beginning, or two ends", ended.call);
-                }
-                let user = users.get(&record.session).cloned().unwrap_or_default();
-                *ends
-                    .entry((user, ended.reason.unwrap_or_default()))
-                    .or_default() += 1;
-            }
-            _ => {}
+            let user = users.get(&record.session).cloned().unwrap_or_default();
+            let reason = ended.reason.unwrap_or_default();
+            *ends.entry((user, reason)).or_default() += 1;
         }
     }
     match open.values().filter(|ended| !**ended).count() {

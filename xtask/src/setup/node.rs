@@ -1,4 +1,4 @@
-//! Node 22 with the official TypeScript SDKs and the reference server, all from npm by lock file.
+//! Node 22 with the official TypeScript SDKs, the reference server and the Inspector, all from npm by lock file.
 //!
 //! Node itself comes from npm's package `node`, so that what runs does not depend on the machine; only an npm to fetch
 //! it with is taken from there.
@@ -51,11 +51,7 @@ impl Node {
 
     /// The drivers beside the packages they import: Node looks for packages above the file that imports them.
     pub(crate) fn drivers(&self) -> Result<PathBuf> {
-        self.beside(
-            &workspace::clients(),
-            "drivers",
-            &["common.mjs", "ts1.mjs", "ts2.mjs"],
-        )
+        self.beside(&workspace::clients(), "drivers", &SCRIPTS)
     }
 
     fn beside(&self, from: &Path, into: &str, names: &[&str]) -> Result<PathBuf> {
@@ -63,7 +59,8 @@ impl Node {
         fs::create_dir_all(&target)?;
         for name in names {
             let from = from.join(name);
-            fs::copy(&from, target.join(name))
+            let file = from.file_name().context("a script's name")?;
+            fs::copy(&from, target.join(file))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
         }
         Ok(target)
@@ -90,6 +87,40 @@ impl Suite {
     pub(crate) fn script(&self) -> PathBuf {
         self.folder
             .join("node_modules/@modelcontextprotocol/conformance/dist/index.js")
+    }
+}
+
+/// The drivers, and the servers of ours that Node runs.
+const SCRIPTS: [&str; 7] = [
+    "common.mjs",
+    "ts1.mjs",
+    "ts2.mjs",
+    "inspector.mjs",
+    "oauth.mjs",
+    "servers/handler.mjs",
+    "servers/authorization.mjs",
+];
+
+/// The MCP Inspector, apart from the rest: it is large, and only the client matrix needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Inspector {
+    folder: PathBuf,
+}
+
+impl Inspector {
+    pub(crate) fn installed() -> Result<Self> {
+        let list = workspace::clients().join("inspector");
+        let recipe = read(&list.join("package.json"))? + &read(&list.join("package-lock.json"))?;
+        let folder = cache::ready("inspector", &recipe, "the MCP Inspector", |folder| {
+            fetch(&list, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// Its command line, as the launcher's `--cli` starts it.
+    pub(crate) fn script(&self) -> PathBuf {
+        self.folder
+            .join("node_modules/@modelcontextprotocol/inspector/clients/cli/build/index.js")
     }
 }
 
