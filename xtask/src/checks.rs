@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{matrix, process, setup};
+use crate::{attacks, matrix, process, setup};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
@@ -33,6 +33,8 @@ pub(crate) enum Part {
     Unit,
     /// Official clients and real servers, through the guard.
     Clients,
+    /// The corpus of attacks, on the running guard.
+    Attacks,
 }
 
 /// Runs the given parts, or all. True: nothing failed.
@@ -61,6 +63,9 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
         tally.judge("clients", |tally| {
             matrix::run(tally, row).map(|()| "every row is as it is without the guard".into())
         });
+    }
+    if wanted(Part::Attacks) {
+        tally.judge("attacks", |tally| attacks::run(tally, row));
     }
     say(&format!(
         "whole run: {:.0} s",

@@ -1,5 +1,6 @@
 //! The project's own commands. Each installs what a fresh Debian machine with only cargo lacks, and says what it does.
 
+mod attacks;
 mod bench;
 mod checks;
 mod client;
@@ -29,7 +30,7 @@ struct Args {
 enum Command {
     /// Everything that must hold: format, lints, licences, crate directions, tests, and real clients through the guard.
     Test {
-        /// Only these parts: fmt, clippy, deny, directions, unit, clients.
+        /// Only these parts: fmt, clippy, deny, directions, unit, clients, attacks.
         #[arg(long, value_delimiter = ',')]
         only: Vec<checks::Part>,
         /// Only the rows of the client matrix whose name contains this text.
