@@ -38,18 +38,8 @@ pub(crate) enum Upstream {
     Command(Vec<String>),
 }
 
-/// Where a guard stands, and what else its command line says.
-#[derive(Debug)]
-pub(crate) struct Site<'a> {
-    pub(crate) listen: &'a str,
-    pub(crate) flags: &'a [&'a str],
-}
-
-/// A port that is free, and nothing else.
-const ANYWHERE: Site<'_> = Site {
-    listen: "127.0.0.1:0",
-    flags: &[],
-};
+/// A port that is free.
+const ANYWHERE: &str = "127.0.0.1:0";
 
 /// A running guard; ended when dropped.
 #[derive(Debug)]
@@ -72,13 +62,13 @@ pub(crate) struct Approver<'a> {
 impl Guard {
     /// Starts the guard and waits for its ready line. Its log goes to `guard.log` beside the state.
     pub(crate) fn start(plan: &Plan<'_>) -> Result<Self> {
-        Self::start_at(plan, &ANYWHERE)
+        Self::start_at(plan, ANYWHERE)
     }
 
     /// Starts it at a place that is chosen.
-    pub(crate) fn start_at(plan: &Plan<'_>, site: &Site<'_>) -> Result<Self> {
+    pub(crate) fn start_at(plan: &Plan<'_>, listen: &str) -> Result<Self> {
         let log = std::fs::File::create(log_of(plan.state))?;
-        let mut command = up(plan, site);
+        let mut command = up(plan, listen);
         command.stdout(Stdio::piped()).stderr(log.try_clone()?);
         let mut service = Service::spawn(&mut command)?;
         let stdout = service
@@ -164,10 +154,9 @@ pub(crate) fn log_of(state: &Path) -> PathBuf {
     state.with_extension("log")
 }
 
-fn up(plan: &Plan<'_>, site: &Site<'_>) -> Command {
+fn up(plan: &Plan<'_>, listen: &str) -> Command {
     let mut command = Command::new(plan.binary);
-    command.args(["up", "--listen", site.listen, "--gateway", plan.gateway]);
-    command.args(site.flags);
+    command.args(["up", "--listen", listen, "--gateway", plan.gateway]);
     command.arg("-f").arg(plan.policy);
     command.arg("--state").arg(plan.state);
     command.args(plan.flags);

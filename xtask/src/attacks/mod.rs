@@ -89,7 +89,7 @@ fn tell(tally: &mut Tally, name: &str, outcome: Result<Outcome>) {
 const SERVERS: [(&str, Option<Server>); 4] = [
     ("own", None),
     ("everything", Some(Server::EverythingHttp)),
-    ("dual", Some(Server::Dual)),
+    ("dual", Some(Server::Python)),
     ("time", Some(Server::Time)),
 ];
 

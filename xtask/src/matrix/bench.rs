@@ -21,7 +21,7 @@ use super::approver::Approvals;
 use super::heard::Message;
 use super::rows::{Client, Row, Wire};
 use super::scenario::{self, Step};
-use super::servers::{self, Installed, Running, Server};
+use super::servers::{self, Installed, Overheard, Server};
 
 /// Fake secrets of the servers; in two parts, so that no scanner takes this file for a leak.
 pub(crate) const SECRETS: [Secret; 2] = [
@@ -105,7 +105,7 @@ pub(crate) struct Guarded {
     tokens: Mutex<Vec<String>>,
     state: PathBuf,
     binary: PathBuf,
-    pub(crate) server: Running,
+    pub(crate) server: Overheard,
 }
 
 impl Bench {
@@ -118,7 +118,10 @@ impl Bench {
         let built =
             |(_, binary): (&str, &str)| workspace::copy(binary, Profile::Dev, folder.path());
         Ok(Self {
-            installed: Installed::with(built(FIXTURE)?)?,
+            installed: Installed {
+                fixture: Some(built(FIXTURE)?),
+                ..Installed::now()?
+            },
             inspector: Inspector::installed()?,
             sallyport: built(CLI)?,
             rmcp: built(DRIVER)?,
@@ -146,16 +149,16 @@ impl Bench {
     }
 
     /// A server that nobody guards. `name` is that of the group, of which each has a folder.
-    pub(crate) fn straight(&self, server: Server, name: &str) -> Result<Running> {
+    pub(crate) fn straight(&self, server: Server, name: &str) -> Result<Overheard> {
         let folder = self.folder.path().join(format!("{name}-straight"));
-        servers::start(server.straight(), &self.installed, &environment(), &folder)
+        servers::overhear(server.straight(), &self.installed, &environment(), &folder)
     }
 
     pub(crate) fn guard(&self, server: Server, name: &str) -> Result<Guarded> {
         let state = self.folder.path().join(name);
         let env = environment();
         let folder = self.folder.path().join(format!("{name}-server"));
-        let running = servers::start(server, &self.installed, &env, &folder)?;
+        let running = servers::overhear(server, &self.installed, &env, &folder)?;
         let credential = CREDENTIAL.value();
         let policy = workspace::clients().join("policy.yaml");
         let guard = Guard::start(&guard::Plan {
@@ -179,7 +182,7 @@ impl Bench {
     }
 
     /// The scenario straight at the server: once for each client and server, on whatever transport it is guarded.
-    pub(crate) fn direct(&self, row: &Row, server: &Running) -> Result<Arc<Told>> {
+    pub(crate) fn direct(&self, row: &Row, server: &Overheard) -> Result<Arc<Told>> {
         let Row { seat, server: kind } = row;
         let key = format!(
             "{:?} {} {:?} {:?}",
@@ -228,7 +231,7 @@ impl Bench {
             .context("through the guard")
     }
 
-    fn drive(&self, row: &Row, wire: Value, server: &Running) -> Result<Told> {
+    fn drive(&self, row: &Row, wire: Value, server: &Overheard) -> Result<Told> {
         let steps: Vec<Value> = self.steps(row).iter().map(Step::to_json).collect();
         let place = Place {
             wire,

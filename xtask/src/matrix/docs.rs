@@ -35,6 +35,8 @@ Seen straight at the servers as well as through the guard:
   server's stream, which is what is checked there; in older revisions it is the notification.
 - `createMcpHandler` keeps no sessions for older revisions: no GET stream, no questions to the client.
 - The Inspector's CLI lists tools before each call, and says `not found on server` itself of what is hidden.
+- The Inspector calls `logging/setLevel` as soon as it is connected to a server that advertises `logging`, and gives up where
+  that is refused: a policy for its users allows the method, as the matrix' does.
 - `server-everything` asks for roots of its own accord. No rule of the matrix allows that, so no client hears it, and the
   tool that depends on it is not offered.
 ";

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
+
+use crate::guard::Upstream;
 
 use super::heard::{Heard, Message, read_lines, read_requests};
 
@@ -25,21 +26,24 @@ pub(crate) enum Ear {
 pub(crate) struct Mark(usize);
 
 impl Ear {
-    /// Listens before the server on a port; also gives the port where others then speak to it.
-    pub(crate) fn at_port(server: u16) -> Result<(Self, u16)> {
-        let (tap, port) = Tap::before(server)?;
-        Ok((Self::Port(tap), port))
+    /// Listens before a server that listens; also tells where others then speak to it.
+    pub(crate) fn at_url(url: &str) -> Result<(Upstream, Self)> {
+        let rest = url.strip_prefix("http://").unwrap_or(url);
+        let (place, path) = rest.split_once('/').context("a path")?;
+        let (_, port) = place.rsplit_once(':').context("a port")?;
+        let (tap, heard) = Tap::before(port.parse()?)?;
+        let url = format!("http://127.0.0.1:{heard}/{path}");
+        Ok((Upstream::Url(url), Self::Port(tap)))
     }
 
     /// Listens before a server that speaks stdio; also gives the command that others then start.
-    pub(crate) fn at_pipes(command: &Command, folder: &Path) -> (Vec<String>, Self) {
+    pub(crate) fn at_pipes(command: &[String], folder: &Path) -> (Upstream, Self) {
         // Named by the time, so that later pipes have later names.
         let script = "tee \"$0/$(date +%s%N)\" | \"$@\"";
         let mut words: Vec<String> = vec!["sh".into(), "-c".into(), script.into()];
         words.push(folder.display().to_string());
-        words.push(command.get_program().display().to_string());
-        words.extend(command.get_args().map(|word| word.display().to_string()));
-        (words, Self::Pipes(folder.to_path_buf()))
+        words.extend(command.iter().cloned());
+        (Upstream::Command(words), Self::Pipes(folder.to_path_buf()))
     }
 
     pub(crate) fn mark(&self) -> Result<Mark> {

@@ -23,7 +23,7 @@ use anyhow::Result;
 use crate::tally::{Count, Tally};
 use bench::{Bench, Guarded};
 use rows::Row;
-use servers::Running;
+use servers::Overheard;
 
 /// What came of one row.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ fn say(lines: &Sender<Line>, name: String, row: Option<Row>, work: impl FnOnce()
     }
 }
 
-fn one(bench: &Bench, row: &Row, straight: &Running, guarded: &Guarded) -> Result<Count> {
+fn one(bench: &Bench, row: &Row, straight: &Overheard, guarded: &Guarded) -> Result<Count> {
     let direct = bench.direct(row, straight)?;
     let told = bench.through(row, guarded)?;
     let steps = bench.steps(row);

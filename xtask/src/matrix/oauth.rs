@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::client::{self, Place};
-use crate::guard::{self, Guard, Site};
+use crate::guard::{self, Guard};
 use crate::process::{self, Service};
 use crate::tally::Count;
 use crate::workspace;
@@ -32,7 +32,7 @@ pub(super) fn run(bench: &Bench, mode: &'static str) -> Result<Count> {
     std::fs::create_dir(&folder)?;
     let log = folder.join("authorization.log");
     let (_issuer, issuer_url) = authorization(bench, &log)?;
-    let server = servers::start(
+    let server = servers::overhear(
         Server::Handler,
         bench.installed(),
         &[],
@@ -55,12 +55,9 @@ pub(super) fn run(bench: &Bench, mode: &'static str) -> Result<Count> {
         secrets: &[],
         upstream: server.upstream.clone(),
         env: &[],
-    };
-    let site = Site {
-        listen: &format!("127.0.0.1:{port}"),
         flags: &["--allow-http-idp"],
     };
-    let mut guard = Guard::start_at(&plan, &site)?;
+    let mut guard = Guard::start_at(&plan, &format!("127.0.0.1:{port}"))?;
     let report = drive(bench, &url, mode)?;
     judge(&report, &log, &url)?;
     guard.stop()?;
@@ -133,7 +130,7 @@ fn judge(report: &Value, log: &Path, url: &str) -> Result<()> {
     Ok(())
 }
 
-fn no_token_passed(report: &Value, server: &servers::Running) -> Result<()> {
+fn no_token_passed(report: &Value, server: &servers::Overheard) -> Result<()> {
     let tokens = report.get("tokens").and_then(Value::as_array);
     let tokens: Vec<&str> = tokens
         .into_iter()

@@ -97,30 +97,36 @@ pub(crate) struct Installed {
     pub(crate) node: Node,
     pub(crate) first: Python,
     pub(crate) second: Python,
-    /// The server on rmcp, built here.
-    pub(crate) fixture: PathBuf,
+    /// The server on rmcp, where it was built.
+    pub(crate) fixture: Option<PathBuf>,
     /// The servers of ours that Node runs lie beside the packages that they import.
     pub(crate) scripts: PathBuf,
 }
 
 impl Installed {
-    pub(crate) fn with(fixture: PathBuf) -> Result<Self> {
+    pub(crate) fn now() -> Result<Self> {
         let node = Node::installed()?;
         Ok(Self {
             scripts: node.drivers()?,
-            fixture,
+            fixture: None,
             node,
             first: Python::first()?,
             second: Python::second()?,
         })
     }
 
-    fn command(&self, server: Server) -> Command {
+    fn command(&self, server: Server) -> Result<Command> {
         let (program, arguments) = match server {
             Server::EverythingHttp => self.everything("streamableHttp"),
             Server::EverythingSse => self.everything("sse"),
             Server::EverythingStdio => self.everything("stdio"),
-            Server::Rmcp => (self.fixture.clone(), Vec::new()),
+            Server::Rmcp => {
+                let fixture = self.fixture.clone();
+                (
+                    fixture.context("the server on rmcp was not built")?,
+                    Vec::new(),
+                )
+            }
             Server::Handler => (self.node.program(), vec![self.scripts.join("handler.mjs")]),
             Server::Python => (
                 self.second.program(),
@@ -134,7 +140,7 @@ impl Installed {
         };
         let mut command = Command::new(program);
         command.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
-        command
+        Ok(command)
     }
 
     fn everything(&self, transport: &str) -> (PathBuf, Vec<PathBuf>) {
@@ -145,11 +151,10 @@ impl Installed {
     }
 }
 
-/// A server that runs, if it is one that listens, and who hears what it is told.
+/// A server that runs, if it is one that listens.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) upstream: Upstream,
-    pub(crate) ear: Ear,
     /// Ended when this is dropped.
     _service: Option<Service>,
 }
@@ -159,18 +164,17 @@ pub(crate) fn start(
     server: Server,
     installed: &Installed,
     env: &[(&'static str, String)],
-    folder: &Path,
+    log: &Path,
 ) -> Result<Running> {
-    std::fs::create_dir_all(folder)?;
-    let mut command = installed.command(server);
+    let mut command = installed.command(server)?;
     let path = match server {
         Server::EverythingHttp | Server::Rmcp | Server::Handler | Server::Python => "/mcp",
         Server::EverythingSse => "/sse",
         Server::EverythingStdio | Server::Git | Server::Time => {
-            let (words, ear) = Ear::at_pipes(&command, folder);
+            let mut words = vec![command.get_program().display().to_string()];
+            words.extend(command.get_args().map(|word| word.display().to_string()));
             return Ok(Running {
                 upstream: Upstream::Command(words),
-                ear,
                 _service: None,
             });
         }
@@ -183,12 +187,39 @@ pub(crate) fn start(
     if server == Server::Rmcp {
         command.arg(format!("--port={port}"));
     }
-    let mut service = Service::start(&mut command, &folder.join("server.log"))?;
+    let mut service = Service::start(&mut command, log)?;
     process::listening(&mut service, port, START_LIMIT).with_context(|| server.to_string())?;
-    let (ear, heard) = Ear::at_port(port)?;
     Ok(Running {
-        upstream: Upstream::Url(format!("http://127.0.0.1:{heard}{path}")),
-        ear,
+        upstream: Upstream::Url(format!("http://127.0.0.1:{port}{path}")),
         _service: Some(service),
+    })
+}
+
+/// A server that runs, and who hears what it is told.
+#[derive(Debug)]
+pub(crate) struct Overheard {
+    /// Where to speak to it.
+    pub(crate) upstream: Upstream,
+    pub(crate) ear: Ear,
+    _running: Running,
+}
+
+/// Starts a server with an ear before it; what is heard at pipes lies in `folder`.
+pub(crate) fn overhear(
+    server: Server,
+    installed: &Installed,
+    env: &[(&'static str, String)],
+    folder: &Path,
+) -> Result<Overheard> {
+    std::fs::create_dir_all(folder)?;
+    let running = start(server, installed, env, &folder.with_extension("log"))?;
+    let (upstream, ear) = match &running.upstream {
+        Upstream::Url(url) => Ear::at_url(url)?,
+        Upstream::Command(words) => Ear::at_pipes(words, folder),
+    };
+    Ok(Overheard {
+        upstream,
+        ear,
+        _running: running,
     })
 }

@@ -120,7 +120,7 @@ fn longer(row: &Row) -> Vec<Step> {
         step(
             "cancellation",
             "cancel",
-            long(json!(60), 120),
+            long(json!(6), 12),
             Expect::Cancelled,
         ),
         step("list-changed", "change", changes(row.server), Expect::Same),
