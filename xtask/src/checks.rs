@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{matrix, process, setup};
+use crate::{matrix, process, setup, soak};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
@@ -33,6 +33,8 @@ pub(crate) enum Part {
     Unit,
     /// Official clients and real servers, through the guard.
     Clients,
+    /// A short soak.
+    Soak,
 }
 
 /// Runs the given parts, or all. True: nothing failed.
@@ -61,6 +63,11 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
         && let Err(error) = matrix::run(&mut tally, row)
     {
         tally.step("the client matrix", || Err(error));
+    }
+    if wanted(Part::Soak)
+        && let Err(error) = soak::quick(&mut tally)
+    {
+        tally.step("the soak", || Err(error));
     }
     say(&format!(
         "whole run: {:.0} s",
