@@ -358,7 +358,6 @@ async fn client_answer(
         (None, _) | (_, None) => None,
     };
     let Some(asked) = asked else {
-        tracing::info!(target: "sallyport::audit", code = "unasked_response", "a response that nobody asked for");
         let reply = refusal(&Malformed::Notification);
         return refused(context, message, "unasked_response", reply).await;
     };
