@@ -123,7 +123,7 @@ mod tests {
     fn a_caller_writes_no_line_of_its_own_into_the_log() {
         let name = "echo\n12:00:00 ok ada tools/call\u{202e}\u{1b}[31m";
         assert_eq!(
-            printable(name, tells_of_callers("sallyport::config")),
+            printable(name, !tells_of_callers("sallyport::config")),
             "echo\n12:00:00 ok ada tools/call\\u{202e}\\u{1b}[31m"
         );
         for target in ["sallyport::call", "sallyport::audit", "server"] {
