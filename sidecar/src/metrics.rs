@@ -61,6 +61,8 @@ pub struct Metrics {
     pub held: Gauge,
     /// Bytes of bodies held at the moment.
     pub body_bytes: Gauge,
+    /// Tasks of the runtime, as of the last look.
+    tasks: Gauge,
     /// Times a changed policy was put in force.
     pub policy_swaps: Counter,
     /// Times a changed policy was refused and the last good one kept.
@@ -106,6 +108,7 @@ impl Metrics {
         let sessions = gauge("sessions", "Live protocol sessions");
         let in_flight = gauge("calls_in_flight", "Calls between head and terminal record");
         let held = gauge("calls_held", "Calls waiting for an approval");
+        let tasks = gauge("tasks", "Tasks of the runtime that have not ended");
         Self {
             registry: Arc::new(registry),
             calls,
@@ -117,6 +120,7 @@ impl Metrics {
             in_flight,
             held,
             body_bytes,
+            tasks,
             policy_swaps,
             policy_rejections,
         }
@@ -141,6 +145,11 @@ impl Metrics {
     /// The whole registry in the OpenMetrics text format.
     #[must_use]
     pub fn exposition(&self) -> String {
+        // A task that never ends is a leak that nothing else shows.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let alive = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(alive).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
@@ -168,5 +177,16 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[tokio::test]
+    async fn tasks_that_have_not_ended_are_counted() {
+        let metrics = Metrics::new();
+        let task = tokio::spawn(std::future::pending::<()>());
+        let text = metrics.exposition();
+        assert!(text.contains("sallyport_tasks 1\n"), "{text}");
+        task.abort();
+        assert!(task.await.is_err());
+        assert!(metrics.exposition().contains("sallyport_tasks 0\n"));
     }
 }

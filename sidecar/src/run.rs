@@ -38,8 +38,9 @@ use crate::upstream::{Bounds, Upstream};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 4096;
-/// How often unused sessions and servers are looked for.
+/// How often unused sessions and servers are looked for, at most; and at least, where they may not be idle for long.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
+const TIDY_SOON: Duration = Duration::from_secs(1);
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -255,9 +256,10 @@ fn serve_admin(
 
 async fn tidy(gateway: Arc<Gateway>) {
     loop {
+        let idle = gateway.policy().bundle.settings().limits.session_idle;
         tokio::select! {
             () = gateway.stop.cancelled() => return,
-            () = tokio::time::sleep(TIDY_EVERY) => gateway.tidy().await,
+            () = tokio::time::sleep((idle / 4).clamp(TIDY_SOON, TIDY_EVERY)) => gateway.tidy().await,
         }
     }
 }

@@ -372,6 +372,7 @@ async fn no_call(context: &Context, message: &Message<'_>, error: &CallError) ->
     let code = match error {
         CallError::MethodNotFound { .. } => "unknown_method",
         CallError::InvalidParams { .. } => "invalid_params",
+        CallError::MissingCapability { .. } => "missing_capability",
         CallError::Response => "unasked_response",
     };
     let reply = refusal(&Malformed::Call {

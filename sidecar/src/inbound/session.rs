@@ -138,6 +138,11 @@ impl Sessions {
         Some(session)
     }
 
+    /// The session of this id, whoever asks: for those who keep it, not for callers.
+    pub fn get(&self, id: &str) -> Option<Arc<Session>> {
+        self.lock().get(id).cloned()
+    }
+
     pub fn has(&self, id: &str) -> bool {
         self.lock().contains_key(id)
     }

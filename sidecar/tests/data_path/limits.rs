@@ -316,6 +316,31 @@ async fn a_head_that_trickles_in_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_connection_that_never_asks_is_closed_whatever_it_began_with() {
+    let server = Server::usual().await;
+    let guard = Plan::over(&server).start().await;
+    let silent = [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let closed = silent.map(|began| {
+        let address = guard.address;
+        tokio::spawn(async move {
+            let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+            peer.write_all(began.as_bytes()).await.unwrap();
+            let mut buffer = [0; 512];
+            while matches!(peer.read(&mut buffer).await, Ok(read) if read > 0) {}
+        })
+    });
+    for (began, closed) in silent.iter().zip(closed) {
+        let closed = tokio::time::timeout(Duration::from_secs(30), closed).await;
+        assert!(closed.is_ok(), "{began:?} keeps a connection for ever");
+    }
+}
+
+#[tokio::test]
 async fn heads_have_a_size_and_a_number_of_headers() {
     let server = Server::usual().await;
     let guard = Plan::over(&server).start().await;
