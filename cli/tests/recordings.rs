@@ -170,7 +170,7 @@ async fn law_32_purge_by_age_tells_first_takes_then_and_verify_says_so() {
     has(
         &out,
         &[
-            "purged by order, with signed tombstones: 1 segments",
+            "purged by order, with signed tombstones: 1 segment, 0 payloads",
             "good: ",
         ],
     );

@@ -16,6 +16,7 @@ use sallyport_policy::compile::compile;
 use sallyport_policy::decide::{Budgets, Decision, Facts, Operation, no_header};
 use sallyport_policy::json::{Document, Limits};
 use sallyport_policy::mask::{MaskKey, Masked, Masker, MaskingSettings, Scope};
+use sallyport_policy::mcp::call::CallError;
 use sallyport_policy::mcp::era::{HttpVersion, Outside, classify};
 use sallyport_policy::mcp::headers::{Mirror, VERSION};
 use sallyport_policy::mcp::refusal::{Refusal, refusal};
@@ -154,9 +155,10 @@ fn judge_message(
         Ok(call) => call,
         Err(error) => {
             let code = match error {
-                sallyport_policy::mcp::call::CallError::MethodNotFound { .. } => "unknown_method",
-                sallyport_policy::mcp::call::CallError::InvalidParams { .. } => "invalid_params",
-                sallyport_policy::mcp::call::CallError::Response => "unasked_response",
+                CallError::MethodNotFound { .. } => "unknown_method",
+                CallError::InvalidParams { .. } => "invalid_params",
+                CallError::Response => "unasked_response",
+                CallError::MissingCapability { .. } => "missing_capability",
             };
             let id = message.id();
             return refused(

@@ -3,6 +3,7 @@
 //! What callers and servers said is hostile: control characters and text-direction tricks are shown as escapes, so
 //! that no recording can write to the terminal of whoever reads it.
 
+use std::fmt::Debug;
 use std::io::Write;
 
 use sallyport_policy::record::EventRecord;
@@ -11,6 +12,7 @@ use sallyport_policy::record::event::{
     PurgedThing, SessionBegan, StreamEvent, Verdict,
 };
 use sallyport_policy::record::replay::Step;
+use sallyport_policy::time::UnixMillis;
 
 use crate::error::ReadError;
 use crate::folder::Payload;
@@ -88,7 +90,7 @@ pub fn write_step(
 #[must_use]
 pub fn describe(record: &EventRecord) -> (Tone, String) {
     match &record.event {
-        Event::SessionBegan(event) => session(event),
+        Event::SessionBegan(event) => session(event, record.at),
         Event::CallRequested(event) => requested(event),
         Event::Decided(event) => decided(event),
         Event::Forwarded(event) => {
@@ -99,7 +101,8 @@ pub fn describe(record: &EventRecord) -> (Tone, String) {
         Event::StreamEvent(event) => streamed(event),
         Event::ServerRequest(event) => {
             let masks = masks(&event.masks);
-            let text = format!("server asks {}: {:?}{masks}", event.method, event.verdict);
+            let verdict = words(&event.verdict);
+            let text = format!("server asks {}: {verdict}{masks}", event.method);
             (tone_of(event.verdict), text)
         }
         Event::CallEnded(event) => ended(event),
@@ -118,11 +121,11 @@ pub fn describe(record: &EventRecord) -> (Tone, String) {
     }
 }
 
-fn session(event: &SessionBegan) -> (Tone, String) {
+fn session(event: &SessionBegan, at: UnixMillis) -> (Tone, String) {
     let client = event.caller.client.as_ref();
     let client = client.map_or(String::new(), |client| format!(" with {client}"));
     let text = format!(
-        "session of {}{client} on {}",
+        "session of {}{client} on {}, {at}",
         event.caller.subject, event.gateway
     );
     (Tone::Plain, text)
@@ -166,7 +169,8 @@ fn streamed(event: &StreamEvent) -> (Tone, String) {
 fn ended(event: &CallEnded) -> (Tone, String) {
     let ran = if event.executed { ", executed" } else { "" };
     let reason = in_brackets(event.reason.as_ref());
-    let text = format!("{} ended: {:?}{reason}{ran}", event.call, event.outcome);
+    let outcome = words(&event.outcome);
+    let text = format!("{} ended: {outcome}{reason}{ran}", event.call);
     (tone_of_end(event.outcome), text)
 }
 
@@ -180,7 +184,8 @@ fn decided(event: &Decided) -> (Tone, String) {
         .as_ref()
         .map_or_else(|| "no rule".to_owned(), ToString::to_string);
     let reason = in_brackets(event.reason.as_ref());
-    let text = format!("{} {:?} by {rule}{reason}", event.call, event.verdict);
+    let verdict = words(&event.verdict);
+    let text = format!("{} {verdict} by {rule}{reason}", event.call);
     (tone_of(event.verdict), text)
 }
 
@@ -188,15 +193,18 @@ fn approval(event: &Event) -> String {
     if let Event::ApprovalRequested(event) = event {
         let joined = if event.joined { "joins" } else { "opens" };
         format!(
-            "{} {joined} request {}, {} approvals needed",
-            event.call, event.request, event.required
+            "{} {joined} request {}, {} approval{} needed",
+            event.call,
+            event.request,
+            event.required,
+            if event.required == 1 { "" } else { "s" }
         )
     } else if let Event::ApprovalDecided(event) = event {
         let by: Vec<&str> = event.by.iter().map(|voice| voice.user.as_str()).collect();
         format!(
-            "request {}: {:?} by {}",
+            "request {}: {} by {}",
             event.request,
-            event.verdict,
+            words(&event.verdict),
             by.join(", ")
         )
     } else if let Event::ApprovalConsumed(event) = event {
@@ -226,7 +234,10 @@ fn housekeeping(event: &Event) -> (Tone, String) {
             format!("recovered after a crash: {open}, {harm}"),
         )
     } else if let Event::SessionEnded(event) = event {
-        (Tone::Plain, format!("session ended: {:?}", event.reason))
+        (
+            Tone::Plain,
+            format!("session ended: {}", words(&event.reason)),
+        )
     } else if let Event::PolicyChanged(event) = event {
         let to = event
             .to
@@ -238,7 +249,11 @@ fn housekeeping(event: &Event) -> (Tone, String) {
     } else if let Event::Gap(event) = event {
         (
             Tone::Bad,
-            format!("{} events were lost here: {:?}", event.lost, event.cause),
+            format!(
+                "{} events were lost here: {}",
+                event.lost,
+                words(&event.cause)
+            ),
         )
     } else {
         auditing(event)
@@ -254,7 +269,7 @@ fn auditing(event: &Event) -> (Tone, String) {
             .map_or_else(|| "sessions".to_owned(), ToString::to_string);
         (
             Tone::Faint,
-            format!("{} viewed {what}: {:?}", event.user, event.kind),
+            format!("{} viewed {what}: {}", event.user, words(&event.kind)),
         )
     } else if let Event::Purged(event) = event {
         let what = match &event.what {
@@ -265,7 +280,7 @@ fn auditing(event: &Event) -> (Tone, String) {
         };
         (
             Tone::Waiting,
-            format!("{} purged {what}: {:?}", event.user, event.cause),
+            format!("{} purged {what}: {}", event.user, words(&event.cause)),
         )
     } else if let Event::LegalHold(event) = event {
         let done = if event.held {
@@ -280,6 +295,19 @@ fn auditing(event: &Event) -> (Tone, String) {
     } else {
         (Tone::Faint, event.name().to_owned())
     }
+}
+
+/// A name of ours as words: `UpstreamFailed` is read as `upstream failed`.
+#[must_use]
+pub fn words(name: &impl Debug) -> String {
+    let mut out = String::new();
+    for character in format!("{name:?}").chars() {
+        if character.is_ascii_uppercase() && !out.is_empty() {
+            out.push(' ');
+        }
+        out.push(character.to_ascii_lowercase());
+    }
+    out
 }
 
 const fn tone_of(verdict: Verdict) -> Tone {

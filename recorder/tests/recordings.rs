@@ -984,11 +984,11 @@ async fn a_replay_is_readable_keeps_the_order_and_marks_masks() {
     let shown = [
         "session of ada@example.com with desk-agent on shop/inventory",
         "tools/call list_items",
-        "Allow by clerks/read",
+        "allow by clerks/read",
         "masked 1 aws-access-key",
         "\u{1b}[7m[redacted:aws-access-key]\u{1b}[0m",
-        "Deny by clerks/never-drop (denied_by_rule)",
-        "session ended: Closed",
+        "deny by clerks/never-drop (denied_by_rule)",
+        "session ended: closed",
     ];
     let mut from = 0;
     for words in shown {

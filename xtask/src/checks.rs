@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{attacks, matrix, process, setup};
+use crate::{attacks, conformance, matrix, process, setup};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
@@ -35,6 +35,8 @@ pub(crate) enum Part {
     Clients,
     /// The corpus of attacks, on the running guard.
     Attacks,
+    /// The official conformance suite, through the guard as without it.
+    Conformance,
 }
 
 /// Runs the given parts, or all. True: nothing failed.
@@ -66,6 +68,11 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     }
     if wanted(Part::Attacks) {
         tally.judge("attacks", |tally| attacks::run(tally, row));
+    }
+    if wanted(Part::Conformance) {
+        tally.judge("conformance", |tally| {
+            conformance::judge(tally, &conformance::Choice::default())
+        });
     }
     say(&format!(
         "whole run: {:.0} s",

@@ -80,7 +80,7 @@ pub(crate) fn copy(binary: &str, profile: Profile, into: &Path) -> Result<PathBu
 }
 
 /// The build folder, asked of cargo, which knows every way to set it.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let output = cargo()
         .args([
             "metadata",

@@ -62,6 +62,12 @@ fn failed(error: ReadError) -> Failure {
     }
 }
 
+/// How many of something, in words.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
 /// A point in time: RFC 3339, or an age such as `2h` or `30m` before now.
 fn moment(text: &str) -> Result<UnixMillis, String> {
     if let Ok(stamp) = text.parse::<jiff::Timestamp>() {

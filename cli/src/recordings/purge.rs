@@ -14,7 +14,7 @@ use sallyport_recorder::purge::{Order, Taken};
 use sallyport_sidecar::clock::{Clock as _, SystemClock};
 use serde_json::json;
 
-use super::{actor, failed, open};
+use super::{actor, counted, failed, open};
 use crate::output::{Failure, Format, confirmed, put, put_value, say};
 use crate::state::StateArgs;
 
@@ -163,11 +163,6 @@ fn sentence(taken: &Taken, aim: &Aim, done: &str) -> String {
         parts.join(" and "),
         taken.bytes
     )
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }
 
 fn machine(taken: &Taken, aim: &Aim, dry_run: bool) -> serde_json::Value {

@@ -89,12 +89,14 @@ async fn follow(
     outbound: Outbound,
     flight: Flight,
 ) -> Answer {
+    // Boxed: it is large, and a task is moved several times before it runs.
+    let exchange = Box::pin(exchange(permit, outbound, flight));
     if context.revision.is_modern() {
         // A client that leaves drops this, and that cancels the call at the server.
-        return exchange(permit, outbound, flight).await;
+        return exchange.await;
     }
     // In the older revisions leaving does not cancel, so the call is followed to its end by a task of its own.
-    match tokio::spawn(exchange(permit, outbound, flight)).await {
+    match tokio::spawn(exchange).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a call ended badly; this is a defect");

@@ -19,7 +19,7 @@ use sallyport_policy::decide::Permit;
 
 use super::sse::events_of;
 use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Limit, Outbound, Reply, UpstreamError};
-use crate::body::{BodyError, read_counted};
+use crate::body::{BodyError, Pace, read_counted};
 use crate::credential::HeaderCredential;
 use crate::memory::Memory;
 use crate::tls::Trust;
@@ -207,7 +207,12 @@ impl HttpServer {
             share.set(bytes);
             true
         };
-        read_counted(response.into_body(), limit, BODY_PAUSE, room)
+        // A server may work on its answer as long as it keeps talking.
+        let pace = Pace {
+            pause: BODY_PAUSE,
+            least: None,
+        };
+        read_counted(response.into_body(), limit, pace, room)
             .await
             .map_err(|error| match error {
                 BodyError::TooLarge { limit } => UpstreamError::TooLarge { limit },

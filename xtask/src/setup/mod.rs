@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::console::say;
 use crate::process;
 
-pub(crate) use node::{Inspector, Node};
+pub(crate) use node::{Inspector, Node, Suite};
 pub(crate) use python::Python;
 pub(crate) use tools::{cargo_deny, git, nginx};
 
@@ -38,6 +38,10 @@ pub(crate) fn everything() -> Result<()> {
     say(&format!(
         "python    {} (SDK 2)",
         Python::second()?.program().display()
+    ));
+    say(&format!(
+        "suite     {}",
+        Suite::installed()?.script().display()
     ));
     say(&format!(
         "inspector {}",

@@ -39,17 +39,54 @@ impl Node {
             .join("node_modules/@modelcontextprotocol/server-everything/dist/index.js")
     }
 
+    /// The client and its helpers of the conformance judge, beside the packages they import.
+    pub(crate) fn conformance(&self) -> Result<PathBuf> {
+        let from = workspace::root().join("xtask/conformance");
+        self.beside(
+            &from,
+            "conformance",
+            &["client.mjs", "through.mjs", "forward.mjs"],
+        )
+    }
+
     /// The drivers beside the packages they import: Node looks for packages above the file that imports them.
     pub(crate) fn drivers(&self) -> Result<PathBuf> {
-        let target = self.folder.join("drivers");
+        self.beside(&workspace::clients(), "drivers", &SCRIPTS)
+    }
+
+    fn beside(&self, from: &Path, into: &str, names: &[&str]) -> Result<PathBuf> {
+        let target = self.folder.join(into);
         fs::create_dir_all(&target)?;
-        for name in SCRIPTS {
-            let from = workspace::clients().join(name);
+        for name in names {
+            let from = from.join(name);
             let file = from.file_name().context("a script's name")?;
             fs::copy(&from, target.join(file))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
         }
         Ok(target)
+    }
+}
+
+/// The official conformance suite, in a folder of its own: it brings other versions of the SDKs.
+#[derive(Debug, Clone)]
+pub(crate) struct Suite {
+    folder: PathBuf,
+}
+
+impl Suite {
+    pub(crate) fn installed() -> Result<Self> {
+        let lists = workspace::root().join("xtask/conformance");
+        let recipe = read(&lists.join("package.json"))? + &read(&lists.join("package-lock.json"))?;
+        let folder = cache::ready("conformance", &recipe, "the conformance suite", |folder| {
+            fetch(&lists, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// Its start script, for the Node that is installed beside it.
+    pub(crate) fn script(&self) -> PathBuf {
+        self.folder
+            .join("node_modules/@modelcontextprotocol/conformance/dist/index.js")
     }
 }
 
@@ -87,7 +124,7 @@ impl Inspector {
     }
 }
 
-fn fetch(clients: &Path, folder: &Path) -> Result<()> {
+fn fetch(lists: &Path, folder: &Path) -> Result<()> {
     if !starts("npm", "--version") {
         apt(
             &["npm"],
@@ -95,7 +132,7 @@ fn fetch(clients: &Path, folder: &Path) -> Result<()> {
         )?;
     }
     for name in ["package.json", "package-lock.json"] {
-        fs::copy(clients.join(name), folder.join(name))?;
+        fs::copy(lists.join(name), folder.join(name))?;
     }
     // The package `node` fetches the binary of this machine's architecture in its install script.
     step(
