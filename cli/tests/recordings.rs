@@ -1,6 +1,8 @@
 //! What goes of recordings and what stays: purges by command and by retention, and legal holds, with the real binary.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]
 

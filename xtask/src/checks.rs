@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{attacks, conformance, matrix, process, setup};
+use crate::{attacks, conformance, matrix, process, setup, soak};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
@@ -37,6 +37,8 @@ pub(crate) enum Part {
     Attacks,
     /// The official conformance suite, through the guard as without it.
     Conformance,
+    /// A short soak.
+    Soak,
 }
 
 /// Runs the given parts, or all. True: nothing failed.
@@ -72,6 +74,11 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     if wanted(Part::Conformance) {
         tally.judge("conformance", |tally| {
             conformance::judge(tally, &conformance::Choice::default())
+        });
+    }
+    if wanted(Part::Soak) {
+        tally.judge("soak", |tally| {
+            soak::quick(tally).map(|()| "no stray answer, no growth, nothing run twice".into())
         });
     }
     say(&format!(

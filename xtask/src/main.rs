@@ -12,6 +12,7 @@ mod guard;
 mod matrix;
 mod process;
 mod setup;
+mod soak;
 mod tally;
 mod workspace;
 
@@ -31,7 +32,7 @@ struct Args {
 enum Command {
     /// Everything that must hold: format, lints, licences, crate directions, tests, and real clients through the guard.
     Test {
-        /// Only these parts: fmt, clippy, deny, directions, unit, clients, attacks, conformance.
+        /// Only these parts: fmt, clippy, deny, directions, unit, clients, attacks, conformance, soak.
         #[arg(long, value_delimiter = ',')]
         only: Vec<checks::Part>,
         /// Only the rows of the client matrix whose name contains this text.
@@ -67,6 +68,21 @@ enum Command {
         #[arg(long, default_value_t = 500)]
         calls: u32,
     },
+    /// Many clients of every revision at once, servers that fail, guards that are killed: nothing may leak, mix or run twice.
+    Soak {
+        /// How long the main load lasts.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Clients at once, over three guards.
+        #[arg(long, default_value_t = 200)]
+        clients: u32,
+        /// Chance begins here; the same seed takes the same steps.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print the report as JSON at the end.
+        #[arg(long)]
+        json: bool,
+    },
     /// Installs what the other commands need, and nothing else.
     Setup,
 }
@@ -92,6 +108,12 @@ fn run(args: Args) -> Result<bool> {
         Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
         Command::Demo => demo::run(),
         Command::Bench { rounds, calls } => bench::run(rounds, calls).map(|()| true),
+        Command::Soak {
+            seconds,
+            clients,
+            seed,
+            json,
+        } => soak::run(&soak::Scale::by_hand(seconds, clients, seed), json),
         Command::Setup => setup::everything().map(|()| true),
     }
 }

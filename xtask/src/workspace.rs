@@ -79,6 +79,17 @@ pub(crate) fn copy(binary: &str, profile: Profile, into: &Path) -> Result<PathBu
     Ok(copy)
 }
 
+/// A binary to be run for long: brought up to date in release mode where that was built before, else a dev build.
+pub(crate) fn newest(package: &str, binary: &str, into: &Path) -> Result<PathBuf> {
+    let release = target()?.join(Profile::Release.folder()).join(binary);
+    let profile = if release.is_file() {
+        Profile::Release
+    } else {
+        Profile::Dev
+    };
+    build(package, binary, profile, into)
+}
+
 /// The build folder, asked of cargo, which knows every way to set it.
 pub(crate) fn target() -> Result<PathBuf> {
     let output = cargo()

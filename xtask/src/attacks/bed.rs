@@ -45,6 +45,15 @@ pub(super) struct Target {
     _running: Option<Running>,
 }
 
+/// What a guard stands before.
+#[derive(Debug)]
+struct Behind {
+    upstream: Upstream,
+    tap: Tap,
+    hostile: Option<Hostile>,
+    running: Option<Running>,
+}
+
 /// A caller with what it needs to send.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
@@ -99,7 +108,13 @@ impl Bed {
                 )
             }
         };
-        self.target(name, upstream, tap, None, Some(running), &self.policy)
+        let behind = Behind {
+            upstream,
+            tap,
+            hostile: None,
+            running: Some(running),
+        };
+        self.target(name, behind, &self.policy)
     }
 
     /// A server of our own, which can be told to misbehave, with a policy file of its own that a script may change.
@@ -109,18 +124,22 @@ impl Bed {
         let tap = Tap::Relay(hostile.log.clone());
         let policy = self.path(&format!("{name}-policy.yaml"));
         std::fs::copy(&self.policy, &policy)?;
-        self.target(name, upstream, tap, Some(hostile), None, &policy)
+        let behind = Behind {
+            upstream,
+            tap,
+            hostile: Some(hostile),
+            running: None,
+        };
+        self.target(name, behind, &policy)
     }
 
-    fn target(
-        &self,
-        name: &'static str,
-        upstream: Upstream,
-        tap: Tap,
-        hostile: Option<Hostile>,
-        running: Option<Running>,
-        policy: &Path,
-    ) -> Result<Target> {
+    fn target(&self, name: &'static str, behind: Behind, policy: &Path) -> Result<Target> {
+        let Behind {
+            upstream,
+            tap,
+            hostile,
+            running,
+        } = behind;
         let state = self.path(name);
         let gateway = match upstream {
             Upstream::Url(_) => "attacked",

@@ -51,9 +51,9 @@ impl Heard {
             .iter()
             .map(|text| serde_json::from_str(text).unwrap_or(Value::Null));
         parsed
-            .flat_map(|value| match value {
-                Value::Array(several) => several,
-                one => vec![one],
+            .flat_map(|value| match value.as_array() {
+                Some(several) => several.clone(),
+                None => vec![value],
             })
             .collect()
     }

@@ -124,9 +124,10 @@ fn servers(tally: &mut Tally, bed: &Bed, set: &'static str, runs: &[Run], equals
             .map(|run| (*run, scope.spawn(|| bed.through(*run, set))))
             .collect();
         for (run, thread) in running {
-            let first = thread.join();
             tally.step(&format!("conformance {set}: {run}"), || {
-                let first = first.map_err(|_| anyhow::anyhow!("the run broke off"))?;
+                let first = thread
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("the run broke off"))?;
                 let name = format!("{set}-{run}");
                 let checks = again(&direct, first, &name, || bed.through(run, set))?;
                 Ok(equals.add(checks))

@@ -32,6 +32,9 @@ const ALONE: &[(&str, &[(&str, Script)])] = &[
     ("floods", floods::ALL),
 ];
 
+/// Needs a guard of its own, which is ended under its clients.
+const RESTARTED: &str = "restarted_guard";
+
 /// Runs every script that the corpus names.
 pub(super) fn run(bed: &Bed, chapters: &[Chapter], only: Option<&str>) -> Result<Outcome> {
     let cases: Vec<&Case> = chapters
@@ -39,65 +42,65 @@ pub(super) fn run(bed: &Bed, chapters: &[Chapter], only: Option<&str>) -> Result
         .flat_map(|chapter| &chapter.cases)
         .filter(|case| case.script.is_some() && only.is_none_or(|text| case.name.contains(text)))
         .collect();
-    let known = || {
-        TOGETHER
-            .iter()
-            .chain(ALONE)
-            .flat_map(|(_, scripts)| scripts.iter())
-    };
-    for case in &cases {
-        let script = case.script.as_deref().unwrap_or_default();
-        if script != "restarted_guard" && !known().any(|(name, _)| *name == script) {
-            bail!("`{}`: there is no script `{script}`", case.name);
-        }
+    all_known(&cases)?;
+    let mut found = groups(bed, &cases);
+    for case in cases.iter().filter(|case| is(case, RESTARTED)) {
+        let result = sessions::restarted_guard(bed);
+        found.push(result.map_err(|error| format!("{}: {error:#}", case.name)));
     }
     let mut outcome = Outcome {
         passed: 0,
         failures: Vec::new(),
         note: String::new(),
     };
+    for result in found {
+        match result {
+            Ok(()) => outcome.passed += 1,
+            Err(failure) => outcome.failures.push(failure),
+        }
+    }
+    Ok(outcome)
+}
+
+fn is(case: &Case, script: &str) -> bool {
+    case.script.as_deref() == Some(script)
+}
+
+/// A case whose script nobody wrote would pass unseen.
+fn all_known(cases: &[&Case]) -> Result<()> {
+    let known = || {
+        let groups = TOGETHER.iter().chain(ALONE);
+        groups.flat_map(|(_, scripts)| scripts.iter().map(|(name, _)| *name))
+    };
+    for case in cases.iter().filter(|case| !is(case, RESTARTED)) {
+        if !known().any(|name| is(case, name)) {
+            bail!("`{}`: there is no script of that name", case.name);
+        }
+    }
+    Ok(())
+}
+
+fn groups(bed: &Bed, cases: &[&Case]) -> Vec<Result<(), String>> {
+    let together = TOGETHER.iter().map(|group| (group, true));
+    let alone = ALONE.iter().map(|group| (group, false));
     std::thread::scope(|scope| {
-        let together = TOGETHER.iter().map(|group| (group, true));
-        let alone = ALONE.iter().map(|group| (group, false));
         let jobs: Vec<_> = together
             .chain(alone)
             .map(|((name, scripts), together)| {
                 let wanted: Vec<(&Case, Script)> = scripts
                     .iter()
                     .filter_map(|(script, work)| {
-                        Some((
-                            *cases
-                                .iter()
-                                .find(|case| case.script.as_deref() == Some(script))?,
-                            *work,
-                        ))
+                        Some((*cases.iter().find(|case| is(case, script))?, *work))
                     })
                     .collect();
                 scope.spawn(move || group(bed, name, &wanted, together))
             })
             .collect();
-        for job in jobs {
-            let found = job
-                .join()
-                .unwrap_or_else(|_| vec![Err("a script panicked".to_owned())]);
-            for result in found {
-                match result {
-                    Ok(()) => outcome.passed += 1,
-                    Err(failure) => outcome.failures.push(failure),
-                }
-            }
-        }
-    });
-    if let Some(case) = cases
-        .iter()
-        .find(|case| case.script.as_deref() == Some("restarted_guard"))
-    {
-        match sessions::restarted_guard(bed) {
-            Ok(()) => outcome.passed += 1,
-            Err(error) => outcome.failures.push(format!("{}: {error:#}", case.name)),
-        }
-    }
-    Ok(outcome)
+        let panicked = || vec![Err("a script panicked".to_owned())];
+        jobs.into_iter()
+            .flat_map(|job| job.join().unwrap_or_else(|_| panicked()))
+            .collect()
+    })
 }
 
 /// The scripts of one guard, side by side or one after the other; then its recording.
