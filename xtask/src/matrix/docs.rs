@@ -185,7 +185,7 @@ fn steps() -> Result<String> {
             writeln!(text, "- {who}: {}; {reason}.", names.join(", "))?;
         }
     }
-    text += "- Before 2025-06-18 no server may ask the user: the call fails in the server, with and without a guard that lets it through.\n";
+    text += "- Before 2025-06-18 no server may ask the user. `server-everything` asks all the same; the guard tells it that there is no such method, and its call fails.\n";
     Ok(text)
 }
 

@@ -127,7 +127,12 @@ fn say(lines: &Sender<Line>, name: String, row: Option<Row>, work: impl FnOnce()
         row,
         good: result.is_ok(),
         revision: result.as_ref().map_or(String::new(), |count| {
-            count.note.rsplit(' ').next().unwrap_or_default().to_owned()
+            count
+                .note
+                .rsplit(", ")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         }),
     });
     let line = Line {
