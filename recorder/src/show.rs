@@ -7,8 +7,8 @@ use std::io::Write;
 
 use sallyport_policy::record::EventRecord;
 use sallyport_policy::record::event::{
-    Answered, CallEnded, CallRequested, Decided, Event, MaskCounts, Outcome, PurgedThing,
-    SessionBegan, Verdict,
+    Answered, CallEnded, CallRequested, Decided, Direction, Event, MaskCounts, Outcome,
+    PurgedThing, SessionBegan, StreamEvent, Verdict,
 };
 use sallyport_policy::record::replay::Step;
 
@@ -96,14 +96,7 @@ pub fn describe(record: &EventRecord) -> (Tone, String) {
             (Tone::Faint, text)
         }
         Event::Answered(event) => answered(event),
-        Event::StreamEvent(event) => {
-            let method = event.method.as_deref().unwrap_or("message");
-            let masks = masks(&event.masks);
-            (
-                Tone::Faint,
-                format!("stream {method}, {} bytes{masks}", event.bytes),
-            )
-        }
+        Event::StreamEvent(event) => streamed(event),
         Event::ServerRequest(event) => {
             let masks = masks(&event.masks);
             let text = format!("server asks {}: {:?}{masks}", event.method, event.verdict);
@@ -155,6 +148,19 @@ fn answered(event: &Answered) -> (Tone, String) {
         Tone::Plain,
         format!("{} {what}, {} bytes{masks}", event.call, event.bytes),
     )
+}
+
+fn streamed(event: &StreamEvent) -> (Tone, String) {
+    let method = event.method.as_deref().unwrap_or("message");
+    let masks = masks(&event.masks);
+    let id = event.event_id.as_deref().unwrap_or_default();
+    let text = match event.direction {
+        Direction::ServerToClient => format!("stream {method}, {} bytes{masks}", event.bytes),
+        Direction::ClientToServer => {
+            format!("client's {method} to `{id}`, {} bytes{masks}", event.bytes)
+        }
+    };
+    (Tone::Faint, text)
 }
 
 fn ended(event: &CallEnded) -> (Tone, String) {

@@ -3,6 +3,7 @@
 //! What a request needs is read once from [`Gateway::in_force`] at its start, so no call ever sees half of one policy
 //! and half of another. Nothing in here decides; `guard.rs` does.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use sallyport_policy::bundle::Bundle;
 use sallyport_policy::decide::Budgets;
 use sallyport_policy::mask::Masker;
 use sallyport_policy::record::event::{Event, PolicyChanged};
+use sallyport_policy::source::defaults::ANCHOR_EVERY;
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,14 +24,14 @@ use crate::answer::catalog::Catalog;
 use crate::answer::tasks::Tasks;
 use crate::clock::Clock;
 use crate::hold::Desk;
-use crate::identity::{ProtectedResource, Verifier};
+use crate::identity::{Resources, Verifier};
 use crate::inbound::head::{Names, Paths};
 use crate::inbound::pipe::Pipes;
 use crate::inbound::session::{Session, Sessions};
 use crate::journal::Journal;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::record::{Recorder, Terms};
+use crate::record::{AnchorAt, Recorder, Terms};
 use crate::upstream::Upstream;
 
 /// Everything that a policy change replaces, together.
@@ -39,8 +41,8 @@ pub struct InForce {
     pub masker: Masker,
     pub verifier: Verifier,
     pub names: Names,
-    /// None where the gateway has no public URL: then there is no metadata to point at.
-    pub resource: Option<ProtectedResource>,
+    /// Empty where the gateway has no public URL: then there is no metadata to point at.
+    pub resources: Resources,
     /// Caller's headers that the server may see beyond MCP's own.
     pub forward: Vec<HeaderName>,
     pub recording: Terms,
@@ -102,6 +104,7 @@ impl Gateway {
     pub fn put_in_force(&self, next: InForce) {
         let to = next.bundle.revision();
         let gateway = next.bundle.gateway().clone();
+        self.recorder.anchor_to(anchor(&next.bundle));
         let from = self.in_force.swap(Arc::new(next)).bundle.revision();
         let changed = Event::PolicyChanged(PolicyChanged {
             gateway,
@@ -147,6 +150,16 @@ impl Gateway {
             server.close(&lane).await;
         }
     }
+}
+
+/// Where a policy wants the heads of the recordings copied (law 33).
+#[must_use]
+pub fn anchor(bundle: &Bundle) -> Option<AnchorAt> {
+    let anchor = bundle.settings().recording.anchor.as_ref()?;
+    Some(AnchorAt {
+        path: PathBuf::from(&anchor.file),
+        every: anchor.every.unwrap_or(ANCHOR_EVERY).get(),
+    })
 }
 
 /// How long work in flight may take to finish at shutdown.

@@ -20,7 +20,7 @@ use crate::answer::catalog::Catalog;
 use crate::answer::tasks::Tasks;
 use crate::clock::Clock;
 use crate::credential::{Credential, HeaderCredential};
-use crate::gateway::{DRAIN, Gateway, InForce};
+use crate::gateway::{DRAIN, Gateway, InForce, anchor};
 use crate::hold::Desk;
 use crate::inbound::{self, head::Paths, pipe::Pipes, session::Sessions};
 use crate::journal::Journal;
@@ -30,11 +30,11 @@ use crate::metrics::Metrics;
 use crate::ready::{Kit, NotReady};
 use crate::record::Recorder;
 use crate::tls::{ListenerTls, Trust};
-use crate::upstream::Upstream;
 use crate::upstream::http::HttpServer;
 use crate::upstream::link::{Dial, LinkedServer};
 use crate::upstream::sse::SseServer;
 use crate::upstream::stdio::{Cleaner, StdioCommand};
+use crate::upstream::{Bounds, Upstream};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 4096;
@@ -100,6 +100,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub readiness: Readiness,
     kit: Kit,
+    bounds: Bounds,
     serving: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -109,7 +110,15 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let kit = parts.kit;
     let ready = parts.in_force;
     let metrics = Metrics::new();
-    let upstream = upstream(&parts.target, &ready, &parts.credentials, &parts.trust);
+    let memory = Memory::new(metrics.body_bytes.clone());
+    let bounds = Bounds::of(&ready.bundle.settings().limits);
+    let upstream = upstream(
+        &parts.target,
+        &bounds,
+        &parts.credentials,
+        &parts.trust,
+        &memory,
+    );
     let catalog = Catalog::open(parts.pins.clone()).map_err(|error| StartError::Pins {
         path: parts.pins.clone(),
         error,
@@ -127,13 +136,14 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         catalog,
         tasks: Tasks::default(),
         budgets: Mutex::new(Budgets::new()),
-        memory: Memory::new(metrics.body_bytes.clone()),
+        memory,
         clock: parts.clock,
         metrics,
         paths: Paths::beside(&parts.path),
         stop: CancellationToken::new(),
         in_force: ArcSwap::from_pointee(ready),
     });
+    gateway.recorder.anchor_to(anchor(&gateway.policy().bundle));
     let readiness = parts.readiness;
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
     serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
@@ -145,6 +155,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         address,
         readiness,
         kit,
+        bounds,
         serving,
     })
 }
@@ -176,6 +187,7 @@ impl Running {
             return;
         }
         self.gateway.catalog.declare(declared_pins(&next));
+        self.bounds.follow(&next.bundle.settings().limits);
         self.gateway.put_in_force(next);
     }
 
@@ -265,13 +277,12 @@ fn declared_pins(ready: &InForce) -> Vec<(String, sallyport_policy::name::Digest
 
 fn upstream(
     target: &Target,
-    ready: &InForce,
+    bounds: &Bounds,
     credentials: &[Credential],
     trust: &Trust,
+    memory: &Memory,
 ) -> Upstream {
-    let limits = &ready.bundle.settings().limits;
-    let response_limit = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-    let children = usize::try_from(limits.children).unwrap_or(usize::MAX);
+    let Bounds { response, children } = bounds.clone();
     let headers: Arc<[HeaderCredential]> = credentials
         .iter()
         .filter_map(|credential| match credential {
@@ -279,8 +290,10 @@ fn upstream(
             Credential::Env { .. } => None,
         })
         .collect();
-    let server =
-        |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response_limit);
+    let server = |uri: &Uri| {
+        let (headers, response) = (Arc::clone(&headers), response.clone());
+        HttpServer::new(uri.clone(), trust, headers, response, memory.clone())
+    };
     match target {
         Target::Http(uri) => Upstream::Http(Box::new(server(uri))),
         Target::Sse(uri) => {
@@ -288,7 +301,8 @@ fn upstream(
                 client: server(uri).client().clone(),
                 uri: uri.clone(),
                 credentials: headers,
-                event_limit: response_limit,
+                event_limit: response.clone(),
+                memory: memory.clone(),
             };
             Upstream::Linked(LinkedServer::new(Dial::Sse(Box::new(server)), children))
         }
@@ -308,7 +322,7 @@ fn upstream(
                 arguments: arguments.clone(),
                 secrets: secrets.collect(),
                 hidden: hidden.clone(),
-                line_limit: response_limit,
+                line_limit: response.clone(),
                 cleaner: cleaner(credentials),
             };
             Upstream::Linked(LinkedServer::new(Dial::Stdio(Box::new(command)), children))

@@ -1,8 +1,10 @@
 //! The project's own commands. Each installs what a fresh Debian machine with only cargo lacks, and says what it does.
 
+mod attacks;
 mod bench;
 mod checks;
 mod client;
+mod conformance;
 mod console;
 mod demo;
 mod files;
@@ -30,12 +32,30 @@ struct Args {
 enum Command {
     /// Everything that must hold: format, lints, licences, crate directions, tests, and real clients through the guard.
     Test {
-        /// Only these parts: fmt, clippy, deny, directions, unit, clients, soak.
+        /// Only these parts: fmt, clippy, deny, directions, unit, clients, attacks, conformance, soak.
         #[arg(long, value_delimiter = ',')]
         only: Vec<checks::Part>,
         /// Only the rows of the client matrix whose name contains this text.
         #[arg(long)]
         row: Option<String>,
+    },
+    /// The official conformance suite, straight at a server and through the guard: every check must be equal.
+    Conformance {
+        /// Only this set: 2025-11-25 or 2026-07-28.
+        #[arg(long)]
+        requirements: Option<String>,
+        /// Only this way through the guard, and no client scenarios.
+        #[arg(long)]
+        run: Option<conformance::Run>,
+    },
+    /// Only the client matrix: every official client before every server.
+    Matrix {
+        /// Only the rows whose name contains this text.
+        #[arg(long, conflicts_with = "write_docs")]
+        row: Option<String>,
+        /// Writes what came of it to `docs/compatibility.md`.
+        #[arg(long)]
+        write_docs: bool,
     },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
     Demo,
@@ -82,6 +102,10 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<bool> {
     match args.command {
         Command::Test { only, row } => checks::test(&only, row.as_deref()),
+        Command::Conformance { requirements, run } => {
+            Ok(conformance::run(&conformance::Choice { requirements, run }))
+        }
+        Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
         Command::Demo => demo::run(),
         Command::Bench { rounds, calls } => bench::run(rounds, calls).map(|()| true),
         Command::Soak {

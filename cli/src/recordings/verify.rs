@@ -110,7 +110,7 @@ fn tell(report: &Report, findings: &[String]) -> Result<(), Failure> {
     ))?;
     if verdict.purged_segments > 0 || verdict.purged_payloads > 0 {
         put(&format!(
-            "purged by order: {} segments, {} payloads",
+            "purged by order, with signed tombstones: {} segments, {} payloads",
             verdict.purged_segments, verdict.purged_payloads
         ))?;
     }
@@ -149,6 +149,8 @@ fn machine(report: &Report, findings: &[String]) -> serde_json::Value {
         "events": verdict.events,
         "segments": verdict.segments,
         "payloads": report.payloads,
+        "purgedSegments": verdict.purged_segments,
+        "purgedPayloads": verdict.purged_payloads,
         "consistentThrough": verdict.consistent_through.map(|head| head.to_string()),
         "complete": verdict.complete.map(|head| head.to_string()),
         "unsignedEvents": verdict.unsigned_events,

@@ -7,6 +7,9 @@ use ipnet::IpNet;
 
 use super::masking;
 use super::mistake::{Mistake, ObjectId};
+use crate::condition::claim::ClaimPath;
+use crate::endpoint::{ResourceUrl, forwarded_header};
+use crate::source::authentication::{ClaimMapping, TokenIssuer};
 use crate::source::guardrail::Require;
 use crate::source::settings::{Limits, Payloads, Recording};
 use crate::source::{GatewaySpec, consistency};
@@ -25,6 +28,8 @@ pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     found.extend(recording_mistakes(object, &spec.recording));
     found.extend(budget_mistakes(object, &spec.limits));
     found.extend(issuer_mistakes(object, spec));
+    found.extend(url_mistakes(object, spec));
+    found.extend(header_mistakes(object, spec));
     for (index, network) in spec.listener.trusted_proxies.iter().enumerate() {
         if network.parse::<IpNet>().is_err() {
             let path = format!("spec.listener.trustedProxies[{index}]");
@@ -39,21 +44,97 @@ pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     found
 }
 
+/// What of an issuer only its readers on the data path would find.
+fn reading_mistakes(object: &ObjectId, path: &str, issuer: &TokenIssuer) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    let ClaimMapping {
+        subject,
+        groups,
+        client,
+        actor,
+        scopes,
+    } = &issuer.claims;
+    let mapped = [
+        ("subject", subject),
+        ("groups", groups),
+        ("client", client),
+        ("actor", actor),
+        ("scopes", scopes),
+    ];
+    for (claim, text) in mapped {
+        let text = text
+            .as_deref()
+            .map(|text| text.strip_prefix("$.").unwrap_or(text));
+        let Some(Err(error)) = text.map(ClaimPath::parse) else {
+            continue;
+        };
+        found.push(Mistake::new(
+            object,
+            &format!("{path}.claims.{claim}"),
+            "a claim such as `sub` or `realm_access.roles`",
+            error.to_string(),
+        ));
+    }
+    let address = issuer.jwks_uri.as_ref();
+    let whole = |text: &&String| {
+        let uri = text.parse::<http::Uri>();
+        uri.is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some())
+    };
+    if let Some(text) = address.filter(|text| !whole(text)) {
+        let expected = "a URL such as `https://idp.example.com/keys`";
+        let path = format!("{path}.jwksUri");
+        found.push(Mistake::new(object, &path, expected, format!("`{text}`")));
+    }
+    found
+}
+
+fn url_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
+    let public = spec.public_url.iter();
+    let public = public.map(|url| ("spec.publicUrl".to_owned(), url));
+    let more = spec.additional_urls.iter().enumerate();
+    let more = more.map(|(index, url)| (format!("spec.additionalUrls[{index}]"), url));
+    let wrong = public.chain(more).filter_map(|(path, url)| {
+        let error = ResourceUrl::parse(url).err()?;
+        let expected =
+            "a URL that can name a resource, such as `https://inventory.example.com/mcp`";
+        Some(Mistake::new(object, &path, expected, format!("`{url}`")).with_hint(error.why))
+    });
+    wrong.collect()
+}
+
+fn header_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
+    let names = spec.server.forward_headers.iter().enumerate();
+    let wrong = names.filter_map(|(index, name)| {
+        let error = forwarded_header(name).err()?;
+        let path = format!("spec.server.forwardHeaders[{index}]");
+        let expected = "a header of the caller that the server may see";
+        Some(
+            Mistake::new(object, &path, expected, format!("`{name}`")).with_hint(error.to_string()),
+        )
+    });
+    wrong.collect()
+}
+
 fn issuer_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     let mut seen = BTreeSet::new();
     let issuers = spec.authentication.issuers.iter().enumerate();
-    let again = issuers.filter(|(_, issuer)| !seen.insert(&issuer.issuer));
-    again
-        .map(|(index, issuer)| {
-            let path = format!("spec.authentication.issuers[{index}].issuer");
-            Mistake::new(
-                object,
-                &path,
-                "an issuer that is not listed yet",
-                format!("`{}` again", issuer.issuer),
-            )
-        })
-        .collect()
+    let again = issuers
+        .clone()
+        .filter(|(_, issuer)| !seen.insert(&issuer.issuer));
+    let unread = issuers.flat_map(|(index, issuer)| {
+        let path = format!("spec.authentication.issuers[{index}]");
+        reading_mistakes(object, &path, issuer)
+    });
+    let again = again.map(|(index, issuer)| {
+        let path = format!("spec.authentication.issuers[{index}].issuer");
+        Mistake::new(
+            object,
+            &path,
+            "an issuer that is not listed yet",
+            format!("`{}` again", issuer.issuer),
+        )
+    });
+    again.chain(unread).collect()
 }
 
 /// What of recording can be read and yet not be done.

@@ -39,10 +39,7 @@ pub enum Refusal<'a> {
     Batch {
         limit: usize,
     },
-    MediaType,
     NotAcceptable,
-    Origin,
-    Host,
     /// Unknown, ended, or another's: all the same to the caller (law 11).
     Session,
     /// A session id is needed and missing.
@@ -82,18 +79,11 @@ pub fn refusal(what: &Refusal<'_>) -> Reply {
             None,
             &format!("Invalid Request: a batch of more than {limit} messages"),
         ),
-        Refusal::MediaType => invalid(
-            415,
-            None,
-            "Invalid Request: Content-Type must be application/json, without Content-Encoding",
-        ),
         Refusal::NotAcceptable => invalid(
             406,
             None,
             "Invalid Request: Accept must list application/json and text/event-stream",
         ),
-        Refusal::Origin => invalid(403, None, "Invalid Origin"),
-        Refusal::Host => invalid(403, None, "Invalid Host"),
         Refusal::Session => invalid(404, None, "Session not found"),
         Refusal::NoSession => invalid(
             400,
@@ -147,6 +137,14 @@ fn call_refusal(error: &CallError, id: Option<&Id>, revision: Revision) -> Reply
     };
     match error {
         CallError::MethodNotFound { .. } => super::answer::method_not_found(id, revision, None),
+        CallError::MissingCapability { path } => {
+            let required = path
+                .iter()
+                .rev()
+                .fold(json!({}), |inner, step| json!({ *step: inner }));
+            let data = json!({ "requiredCapabilities": required });
+            bad_request(Some(id), code::MISSING_CAPABILITY, &text, Some(data))
+        }
         CallError::InvalidParams { .. } => {
             Reply::ok(error_body(Some(id), code::INVALID_PARAMS, &text, None))
         }

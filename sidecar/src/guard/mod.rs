@@ -7,17 +7,20 @@ mod asking;
 mod held;
 mod minutes;
 mod payload;
+mod reply;
 mod send;
 mod windows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use sallyport_policy::decide::{
     Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict,
 };
 use sallyport_policy::json::Document;
-use sallyport_policy::mcp::answer::{self, Asked, Reply};
+use sallyport_policy::mcp::answer::{self, Asked, Reply, Surplus};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
 use sallyport_policy::mcp::headers::{HeaderError, Mirror};
 use sallyport_policy::mcp::message::{Id, Message, Response};
@@ -40,6 +43,9 @@ use crate::upstream::UpstreamError;
 pub(crate) use held::pour;
 pub use send::{ask_for_list, end_session, open_stream, refuse_server};
 pub use windows::Windows;
+
+/// When a place among the running calls may be free again.
+const A_MOMENT: Duration = Duration::ZERO;
 
 /// What the client gets for one message.
 #[derive(Debug)]
@@ -66,7 +72,7 @@ pub enum Answer {
 /// Judges one message of a client and does what the verdict says.
 pub async fn pass(context: &Context, document: &Document, message: &Message<'_>) -> Answer {
     if let Message::Response(response) = message {
-        return client_answer(context, document, response).await;
+        return client_answer(context, document, message, response).await;
     }
     let call = match Call::of(message, Direction::ToServer, context.revision) {
         Ok(call) => call,
@@ -79,7 +85,8 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         });
         return refused(context, message, "header_mismatch", reply).await;
     }
-    let tool = match call.tool() {
+    // What is refused whatever it asks for needs no definition, and nothing may be asked of the server for it.
+    let tool = match call.tool().filter(|_| refused_anyway(context).is_none()) {
         Some(name) => match context.gateway.catalog.entry(context, name).await {
             Ok(tool) => tool,
             Err(error) => return unlisted(context, document, &call, &error).await,
@@ -115,7 +122,9 @@ async fn judge(
         .budgets()
         .enter(usize::try_from(limit).unwrap_or(usize::MAX))
     else {
-        return denied(context, call, trail, &Denial::new(DenyReason::TooManyCalls)).await;
+        let mut denial = Denial::new(DenyReason::TooManyCalls);
+        denial.retry_after = Some(A_MOMENT);
+        return denied(context, call, trail, &denial).await;
     };
     let decision = decide(context, call, tool);
     note(&mut trail, &decision, context);
@@ -193,6 +202,9 @@ fn quarantined(
     let Target::Tool { .. } = call.target else {
         return None;
     };
+    if refused_anyway(context).is_some() {
+        return None;
+    }
     match tool {
         None => Some(Denial::new(DenyReason::UnknownTool)),
         Some(entry) if entry.is_quarantined(context.policy.pins) => {
@@ -200,6 +212,10 @@ fn quarantined(
         }
         Some(_) => None,
     }
+}
+
+fn refused_anyway(context: &Context) -> Option<DenyReason> {
+    context.policy.bundle.standing_refusal(context.now())
 }
 
 /// The server's list cannot be read, so the call cannot be judged: nothing is sent (law 29).
@@ -268,17 +284,30 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
     // A challenge answers a whole HTTP request, and an element of a batch is only a part of one.
     if denial.reason == DenyReason::InsufficientScope
         && context.may_wait
-        && let Some(resource) = &context.policy.resource
+        && let Some(resource) = &context.resource
     {
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
     }
+    let retry_after = denial
+        .retry_after
+        .map(|wait| wait.as_secs().saturating_add(1));
     let Some(asked) = Asked::by(call) else {
-        return Answer::Reply(refusal(&Malformed::Notification));
+        let mut reply = refusal(&Malformed::Notification);
+        if retry_after.is_some() {
+            reply.http_status = StatusCode::TOO_MANY_REQUESTS.as_u16();
+            reply.retry_after = retry_after;
+        }
+        return Answer::Reply(reply);
     };
-    let told = match denial.retry_after {
-        Some(wait) => answer::Answer::Limited {
+    let told = match retry_after {
+        Some(retry_after_secs) => answer::Answer::Limited {
+            of: if denial.reason == DenyReason::TooManyPending {
+                Surplus::Requests
+            } else {
+                Surplus::Calls
+            },
             reason: denial.reason.code(),
-            retry_after_secs: wait.as_secs().saturating_add(1),
+            retry_after_secs,
         },
         None => answer::Answer::Denied {
             reason: denial.reason.code(),
@@ -298,10 +327,7 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
         return false;
     }
     // What refuses everything tells nothing about one tool; hidden, it would look as if the server had lost its tools.
-    if matches!(
-        denial.reason,
-        DenyReason::NoPolicy | DenyReason::PolicyExpired | DenyReason::BelowGuardrail
-    ) {
+    if refused_anyway(context) == Some(denial.reason) {
         return true;
     }
     let listed = match &call.target {
@@ -321,17 +347,24 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
 }
 
 /// A client's answer to a request of the server: accepted once, from whom it was asked (trap 45).
-async fn client_answer(context: &Context, document: &Document, response: &Response<'_>) -> Answer {
-    let known = match (&context.session, &response.id) {
+async fn client_answer(
+    context: &Context,
+    document: &Document,
+    message: &Message<'_>,
+    response: &Response<'_>,
+) -> Answer {
+    let asked = match (&context.session, &response.id) {
         (Some(session), Some(id)) => session.answer(id),
-        (None, _) | (_, None) => false,
+        (None, _) | (_, None) => None,
     };
-    if !known {
-        context.gateway.metrics.refused("unasked_response");
+    let Some(asked) = asked else {
         tracing::info!(target: "sallyport::audit", code = "unasked_response", "a response that nobody asked for");
-        return Answer::Reply(refusal(&Malformed::Notification));
-    }
-    send::client_response(context, document).await
+        let reply = refusal(&Malformed::Notification);
+        return refused(context, message, "unasked_response", reply).await;
+    };
+    let mut trail = reply::open_trail(context, document, message, asked);
+    trail.note(|call| reply::passed(context, call), Vec::new());
+    send::client_response(context, document, trail, reply::kind(asked, response)).await
 }
 
 /// A message that is no call of its revision: unknown method, wrong direction, wrong parameters.
@@ -339,6 +372,7 @@ async fn no_call(context: &Context, message: &Message<'_>, error: &CallError) ->
     let code = match error {
         CallError::MethodNotFound { .. } => "unknown_method",
         CallError::InvalidParams { .. } => "invalid_params",
+        CallError::MissingCapability { .. } => "missing_capability",
         CallError::Response => "unasked_response",
     };
     let reply = refusal(&Malformed::Call {
@@ -357,13 +391,17 @@ async fn refused(
     reply: Reply,
 ) -> Answer {
     context.gateway.metrics.refused(code);
-    let method: String = message.method().unwrap_or("-").chars().take(128).collect();
+    let method = match message {
+        Message::Response(_) => reply::UNASKED,
+        Message::Request(_) | Message::Notification(_) => message.method().unwrap_or("-"),
+    };
+    let method: String = method.chars().take(128).collect();
     let bytes = u64::try_from(message.node().raw().len()).unwrap_or(u64::MAX);
     let requested = |call| CallRequested {
         call,
         direction: event::Direction::ClientToServer,
         method: method.clone(),
-        notification: message.id().is_none(),
+        notification: message.id().is_none() && message.method().is_some(),
         id: message.id().map(Id::to_json),
         tool: None,
         resource: None,
@@ -468,7 +506,9 @@ fn open_trail(
         gateway
             .recorder
             .open_call(&session, context.policy.recording, requested, payloads);
-    trail_of(context, record, call.method.name.to_owned(), target)
+    let mut trail = trail_of(context, record, call.method.name.to_owned(), target);
+    reply::note_input(&mut trail, call);
+    trail
 }
 
 fn trail_of(context: &Context, record: CallRecord, method: String, target: String) -> Trail {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sallyport_policy::decide::{Facts, ToolFacts};
 use sallyport_policy::mcp::agreement::Features;
+use sallyport_policy::mcp::call::TASKS_EXTENSION;
 use sallyport_policy::mcp::list::Caching;
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::name::SessionId;
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 use super::head;
 use super::session::{Behind, Session};
 use crate::gateway::{Gateway, InForce};
-use crate::identity::Verified;
+use crate::identity::{ProtectedResource, Verified};
 use crate::journal::Circumstances;
 use crate::metrics::Transport;
 use crate::upstream::Lane;
@@ -26,10 +27,7 @@ use crate::upstream::http::SESSION_HEADER;
 /// Longest time that a client may keep a cacheable result (law 28).
 const LONGEST_TTL_MS: u64 = 30_000;
 /// Extensions whose messages the method table judges.
-pub const EXTENSIONS: &[&str] = &[
-    "io.modelcontextprotocol/tasks",
-    "io.modelcontextprotocol/ui",
-];
+pub const EXTENSIONS: &[&str] = &[TASKS_EXTENSION, "io.modelcontextprotocol/ui"];
 
 /// The circumstances of one message.
 #[derive(Clone, Debug)]
@@ -39,6 +37,8 @@ pub struct Context {
     pub policy: Arc<InForce>,
     pub verified: Arc<Verified>,
     pub source: IpAddr,
+    /// The URL of the gateway that the caller means; its metadata is what a challenge points at.
+    pub resource: Option<Arc<ProtectedResource>>,
     pub headers: HeaderMap,
     pub revision: Revision,
     pub session: Option<Arc<Session>>,

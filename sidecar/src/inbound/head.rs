@@ -12,6 +12,8 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
+use crate::identity::Resources;
+
 /// Headers that may appear once at most; `mcp-*` is checked by prefix.
 const SINGLE: [HeaderName; 8] = [
     AUTHORIZATION,
@@ -42,7 +44,7 @@ pub enum Route {
     SseStream,
     /// Where clients of that transport post, with the session in the query.
     SseMessages { session: String },
-    /// RFC 9728 metadata; the index of the resource URL it describes.
+    /// RFC 9728 metadata.
     Metadata,
 }
 
@@ -110,8 +112,8 @@ impl HeadError {
             | Self::TokenInQuery
             | Self::Upgrade
             | Self::HeaderBytes(_) => StatusCode::BAD_REQUEST,
-            Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            // One answer to both halves of a DNS rebinding: pages do not read more into one than into the other.
+            Self::Host(_) | Self::Origin(_) => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -138,7 +140,12 @@ impl HeadError {
 }
 
 /// Checks everything that the head alone can tell and says where the request goes.
-pub fn check(parts: &Parts, names: &Names, paths: &Paths) -> Result<Route, HeadError> {
+pub fn check(
+    parts: &Parts,
+    names: &Names,
+    paths: &Paths,
+    resources: &Resources,
+) -> Result<Route, HeadError> {
     single_values(&parts.headers)?;
     if parts.headers.contains_key(CONTENT_LENGTH) && parts.headers.contains_key(TRANSFER_ENCODING) {
         return Err(HeadError::TwoFramings);
@@ -151,7 +158,7 @@ pub fn check(parts: &Parts, names: &Names, paths: &Paths) -> Result<Route, HeadE
     if query_has(&parts.uri, "access_token") {
         return Err(HeadError::TokenInQuery);
     }
-    let route = route(&parts.uri, paths)?;
+    let route = route(&parts.uri, paths, resources)?;
     method(&parts.method, &route)?;
     if parts.method == Method::POST {
         content(&parts.headers)?;
@@ -181,24 +188,33 @@ fn single_values(headers: &HeaderMap) -> Result<(), HeadError> {
 
 fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
     // HTTP/2 carries the authority in the URI, HTTP/1.1 in the header; where both are present they must agree.
-    let header = parts
-        .headers
-        .get(HOST)
-        .and_then(|value| value.to_str().ok());
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let given = match (header, authority) {
-        (Some(header), Some(authority)) if !header.eq_ignore_ascii_case(authority) => {
-            return Err(HeadError::Host(shown(header)));
-        }
-        (Some(host), _) | (None, Some(host)) => host,
-        (None, None) => return Err(HeadError::Host(String::new())),
+    let header = host_header(parts);
+    if let (Some(header), Some(authority)) = (header, parts.uri.authority())
+        && !header.eq_ignore_ascii_case(authority.as_str())
+    {
+        return Err(HeadError::Host(shown(header)));
+    }
+    let Some(given) = authority(parts) else {
+        return Err(HeadError::Host(String::new()));
     };
-    let name = without_port(given).to_ascii_lowercase();
-    if names.hosts.contains(&name) {
+    let (name, port) = split_port(given);
+    // What only looks like a port may be a host to another reader: `localhost:@evil.example.com`.
+    let plain = port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if plain && names.hosts.contains(&name.to_ascii_lowercase()) {
         Ok(())
     } else {
         Err(HeadError::Host(shown(given)))
     }
+}
+
+fn host_header(parts: &Parts) -> Option<&str> {
+    parts.headers.get(HOST)?.to_str().ok()
+}
+
+/// The name and port under which the caller addresses the gateway.
+pub(super) fn authority(parts: &Parts) -> Option<&str> {
+    let stated = parts.uri.authority().map(http::uri::Authority::as_str);
+    host_header(parts).or(stated)
 }
 
 /// Whether a page of this origin may use the gateway; programs send none.
@@ -220,7 +236,11 @@ fn loopback_origin(origin: &str, names: &Names) -> bool {
     else {
         return false;
     };
-    let host = without_port(rest).to_ascii_lowercase();
+    let (host, port) = split_port(rest);
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
+    let host = host.to_ascii_lowercase();
     let loopback = host == "localhost"
         || host
             .trim_matches(['[', ']'])
@@ -229,7 +249,7 @@ fn loopback_origin(origin: &str, names: &Names) -> bool {
     loopback && names.hosts.contains(&host)
 }
 
-fn route(uri: &Uri, paths: &Paths) -> Result<Route, HeadError> {
+fn route(uri: &Uri, paths: &Paths, resources: &Resources) -> Result<Route, HeadError> {
     let path = uri.path();
     if path == paths.mcp {
         return Ok(Route::Mcp);
@@ -243,6 +263,8 @@ fn route(uri: &Uri, paths: &Paths) -> Result<Route, HeadError> {
     }
     match path.strip_prefix(METADATA_PREFIX) {
         Some(rest) if rest.is_empty() || rest == paths.mcp || rest == "/" => Ok(Route::Metadata),
+        // Behind a proxy that changes paths, clients look where the public URL's metadata would be.
+        Some(_) if resources.serves_metadata_at(path) => Ok(Route::Metadata),
         Some(_) | None => Err(HeadError::Path),
     }
 }
@@ -341,15 +363,36 @@ fn query_value(uri: &Uri, key: &str) -> Option<String> {
     let query = uri.query()?;
     query.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (name == key).then(|| value.to_owned())
+        (decoded(name) == key.as_bytes()).then(|| value.to_owned())
     })
 }
 
-fn without_port(authority: &str) -> &str {
+/// A name as whoever reads the query sees it: `access%5Ftoken` is no other name.
+fn decoded(name: &str) -> Vec<u8> {
+    let mut bytes = name.bytes();
+    let mut decoded = Vec::with_capacity(name.len());
+    while let Some(byte) = bytes.next() {
+        let digits = [bytes.clone().next(), bytes.clone().nth(1)].map(|digit| hex_value(digit?));
+        if let (b'%', [Some(high), Some(low)]) = (byte, digits) {
+            bytes.nth(1);
+            decoded.push(high * 16 + low);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    decoded
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    u8::try_from(char::from(digit).to_digit(16)?).ok()
+}
+
+/// Host and port, where there is a colon before one.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         // A colon inside brackets belongs to an IPv6 address.
-        Some((host, port)) if !port.ends_with(']') => host,
-        Some(_) | None => authority,
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (authority, None),
     }
 }
 
@@ -387,7 +430,8 @@ mod tests {
 
     fn verdict(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Route, HeadError> {
         let parts = head(method, uri, headers);
-        check(&parts, &names(), &Paths::beside("/mcp"))
+        let resources = Resources::default();
+        check(&parts, &names(), &Paths::beside("/mcp"), &resources)
     }
 
     const JSON: (&str, &str) = ("content-type", "application/json");
@@ -428,6 +472,31 @@ mod tests {
                 Err("bad_host"),
             ),
             ("no host", "POST", "/mcp", vec![JSON], Err("bad_host")),
+            (
+                "a host in the place of the port",
+                "POST",
+                "/mcp",
+                vec![("host", "localhost:@evil.example.com"), JSON],
+                Err("bad_host"),
+            ),
+            (
+                "an origin with a host in the place of the port",
+                "POST",
+                "/mcp",
+                vec![
+                    host,
+                    JSON,
+                    ("origin", "http://localhost:80@evil.example.com"),
+                ],
+                Err("bad_origin"),
+            ),
+            (
+                "a token in the query under an escaped name",
+                "POST",
+                "/mcp?a=%zz&access%5Ftoken=t",
+                vec![host, JSON],
+                Err("token_in_query"),
+            ),
             (
                 "IPv6 host",
                 "POST",

@@ -14,11 +14,11 @@ use sallyport_policy::record::event::{
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::{oneshot, watch};
 
-use super::durable::Durable;
+use super::durable::{Durable, Stored};
 use super::ids::Ids;
-use super::spool::{Message, Shared, Spool, Thread, weight};
-use super::writer::Item;
-use super::{CallRecord, Health, Options, RecordError, Terms};
+use super::spool::{Message, Shared, Spool, Thread};
+use super::writer::{Batch, Item, weight};
+use super::{AnchorAt, CallRecord, Health, Options, RecordError, Terms};
 
 /// Sends events to the spool's thread. Cheap to clone; no method blocks.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl Recorder {
         let session = self.0.ids.session(at);
         let event = Event::SessionBegan(Box::new(began));
         // Whoever waits for a later event of the session waits for this one too.
-        drop(self.append(&session, event, Vec::new()));
+        self.tell_all(&session, vec![self.item(event, Vec::new())]);
         session
     }
 
@@ -139,27 +139,77 @@ impl Recorder {
         event: Event,
         payloads: Vec<(PayloadKind, Bytes)>,
     ) -> Durable {
-        let terminal = matches!(event, Event::CallEnded(_) | Event::SessionBegan(_));
-        if self.0.sender.is_none() {
-            return Durable::refused(RecordError::Disabled);
+        self.append_all(session, vec![self.item(event, payloads)])
+    }
+
+    /// Appends events together: they are stored with one sync, and one promise is given for all of them. Of a batch
+    /// with a terminal event, the promise is that event's.
+    pub(super) fn append_all(&self, session: &SessionId, items: Vec<Item>) -> Durable {
+        let (reply, durable) = Durable::waiting();
+        match self.put(session, items, Some(reply)) {
+            Ok(()) => durable,
+            Err(error) => Durable::refused(error),
         }
-        let item = Item {
-            session: session.clone(),
+    }
+
+    /// Appends events that nobody waits for. What cannot be stored is told by a gap.
+    pub(super) fn tell_all(&self, session: &SessionId, items: Vec<Item>) {
+        if let Err(error) = self.put(session, items, None) {
+            tracing::debug!(%error, "events that nobody waits for were not taken");
+        }
+    }
+
+    /// An event of this moment.
+    pub(super) fn item(&self, event: Event, payloads: Vec<(PayloadKind, Bytes)>) -> Item {
+        Item {
             at: self.now(),
             event,
             payloads,
-        };
-        let size = weight(&item);
-        let queued = self.0.shared.queued.fetch_add(size, Ordering::AcqRel);
-        // One event alone is taken whatever its size, or a large answer could never be recorded.
-        let too_much = queued > 0 && queued.saturating_add(size) > self.0.queue_bytes;
-        if too_much && !terminal {
-            self.0.shared.queued.fetch_sub(size, Ordering::AcqRel);
-            self.0.shared.drop_event(session, item.at);
-            return Durable::refused(RecordError::QueueFull(queued));
         }
-        let (reply, durable) = Durable::waiting();
-        self.send(Message::Append(Box::new(item), Some(reply)), durable)
+    }
+
+    fn put(
+        &self,
+        session: &SessionId,
+        mut items: Vec<Item>,
+        reply: Option<oneshot::Sender<Stored>>,
+    ) -> Result<(), RecordError> {
+        let sender = self.0.sender.as_ref().ok_or(RecordError::Disabled)?;
+        let admitted = self.admit(session, &mut items);
+        if items.is_empty() {
+            return admitted;
+        }
+        let session = session.clone();
+        let batch = Batch {
+            session,
+            items,
+            reply,
+        };
+        sender
+            .send(Message::Append(batch))
+            .map_err(|_| RecordError::Closed)
+    }
+
+    /// Counts what is sent against the queue's limit; beyond it only terminal events are left.
+    fn admit(&self, session: &SessionId, items: &mut Vec<Item>) -> Result<(), RecordError> {
+        let shared = &self.0.shared;
+        let size = weight(items);
+        let queued = shared.queued.fetch_add(size, Ordering::AcqRel);
+        // One batch alone is taken whatever its size, or a large answer could never be recorded.
+        if queued == 0 || queued.saturating_add(size) <= self.0.queue_bytes {
+            return Ok(());
+        }
+        items.retain(|item| {
+            let kept = matches!(item.event, Event::CallEnded(_) | Event::SessionBegan(_));
+            if !kept {
+                shared.drop_event(session, item.at);
+            }
+            kept
+        });
+        shared
+            .queued
+            .fetch_sub(size - weight(items), Ordering::AcqRel);
+        Err(RecordError::QueueFull(queued))
     }
 
     /// Begins a call's record and reserves the space of its terminal event (law 31); nothing is waited for yet:
@@ -199,6 +249,15 @@ impl Recorder {
             .send(Message::Checkpoint(reply))
             .map_err(|_| RecordError::Closed)?;
         told.await.unwrap_or(Err(RecordError::Closed))
+    }
+
+    /// Copies checkpoints to another place from now on, or to none. A place that cannot be opened is told in the log,
+    /// and tried again when it is given again; recording goes on without it.
+    pub fn anchor_to(&self, anchor: Option<AnchorAt>) {
+        if let Some(sender) = &self.0.sender {
+            // Without its writer nothing is signed that could be copied.
+            drop(sender.send(Message::Anchor(anchor)));
+        }
     }
 
     pub(super) fn now(&self) -> UnixMillis {

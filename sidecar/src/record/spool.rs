@@ -20,8 +20,8 @@ use tokio::sync::{oneshot, watch};
 use super::durable::Stored;
 use super::recover::{Claimed, Left, claim};
 use super::room::compose_error;
-use super::writer::{Item, Writer, tell};
-use super::{Health, Options, RecordError};
+use super::writer::{Batch, Item, Writer, tell, weight};
+use super::{AnchorAt, Health, Options, RecordError};
 
 /// Most bytes and messages of one group, so that the first of it does not wait for ever.
 const GROUP_BYTES: usize = 8 << 20;
@@ -30,13 +30,14 @@ const GROUP_MESSAGES: usize = 4096;
 /// What a handle sends.
 #[derive(Debug)]
 pub(super) enum Message {
-    Append(Box<Item>, Option<oneshot::Sender<Stored>>),
+    Append(Batch),
     EndSession {
         session: SessionId,
         at: UnixMillis,
         reason: SessionEnd,
         reply: oneshot::Sender<Stored>,
     },
+    Anchor(Option<AnchorAt>),
     Checkpoint(oneshot::Sender<Result<Head, RecordError>>),
     Close(oneshot::Sender<Result<Head, RecordError>>),
 }
@@ -124,8 +125,7 @@ impl Thread {
             lock,
         } = claim(folder)?;
         let at = (options.clock)();
-        // The thread looks round at least so often as anything may be due.
-        let checkpoint_every = options.checkpoint_every.min(options.anchor_every);
+        let checkpoint_every = options.checkpoint_every;
         let version = options.version.clone();
         let Left { resumed, torn } = left;
         let found = resumed.as_ref().map(|resumed| Recovered {
@@ -169,7 +169,7 @@ impl Thread {
 
     pub(super) fn run(mut self) {
         loop {
-            match self.receiver.recv_timeout(self.checkpoint_every) {
+            match self.receiver.recv_timeout(self.patience()) {
                 Ok(first) => {
                     if let Next::Close(reply) = self.group(first) {
                         let closed = self.close();
@@ -186,6 +186,14 @@ impl Thread {
         }
     }
 
+    /// The thread looks round at least so often as anything may be due.
+    fn patience(&self) -> Duration {
+        let dues = [self.writer.sync_due_in(), self.writer.anchor_every()];
+        dues.into_iter()
+            .flatten()
+            .fold(self.checkpoint_every, Duration::min)
+    }
+
     /// Everything that waits now is written together, with one sync.
     fn group(&mut self, first: Message) -> Next {
         let mut bytes = 0;
@@ -195,9 +203,9 @@ impl Thread {
         for _ in 0..GROUP_MESSAGES {
             let Some(message) = next else { break };
             match message {
-                Message::Append(item, reply) => {
-                    bytes += weight(&item);
-                    self.writer.append(*item, reply);
+                Message::Append(batch) => {
+                    bytes += weight(&batch.items);
+                    self.writer.append(batch);
                 }
                 Message::EndSession {
                     session,
@@ -207,6 +215,7 @@ impl Thread {
                 } => {
                     self.end_session(session, at, reason, reply);
                 }
+                Message::Anchor(anchor) => self.writer.anchor_to(anchor),
                 Message::Checkpoint(reply) => signers.push(reply),
                 Message::Close(reply) => closing = Some(reply),
             }
@@ -226,7 +235,7 @@ impl Thread {
     fn finish_group(&mut self, signers: Vec<oneshot::Sender<Result<Head, RecordError>>>) {
         if signers.is_empty() {
             // Whoever waits in the group has been told, and so has the log.
-            drop(self.writer.flush());
+            drop(self.writer.flush_for_whoever_waits());
         } else {
             let signed = self.writer.checkpoint(false);
             // Where the checkpoint found no room, the group must be written all the same.
@@ -254,12 +263,15 @@ impl Thread {
             Ok(_) => {
                 let event = Event::SessionEnded(SessionEnded { reason });
                 let item = Item {
-                    session,
                     at,
                     event,
                     payloads: Vec::new(),
                 };
-                self.writer.append(item, Some(reply));
+                self.writer.append(Batch {
+                    session,
+                    items: vec![item],
+                    reply: Some(reply),
+                });
             }
             Err(error) => tell(Some(reply), Err(error)),
         }
@@ -274,6 +286,7 @@ impl Thread {
 
     /// What is due by time or size.
     fn tend(&mut self) {
+        self.writer.sync_if_due();
         if self.writer.checkpoint_due()
             && let Err(error) = self.writer.checkpoint(false)
         {
@@ -323,17 +336,6 @@ impl Thread {
         self.report();
         self.writer.head.ok_or(RecordError::Closed)
     }
-}
-
-/// What a message counts against the queue's limit.
-pub(super) fn weight(item: &Item) -> usize {
-    const EVENT: usize = 1024;
-    EVENT
-        + item
-            .payloads
-            .iter()
-            .map(|(_, bytes)| bytes.len())
-            .sum::<usize>()
 }
 
 /// Ends the chains that a former writer left open (law 30), its own included.

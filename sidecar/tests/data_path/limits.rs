@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Plan, Play, Server, Step, Token, event, mcp, raw, soon};
+use crate::support::{Guard, Plan, Play, Server, Step, Token, event, mcp, raw, soon, until};
 
 #[tokio::test]
 async fn law_08_an_exhausted_budget_is_a_tool_error_that_says_when_to_come_back() {
@@ -64,6 +64,90 @@ async fn law_08_too_many_calls_at_once_are_refused_and_a_slot_frees_itself() {
 }
 
 #[tokio::test]
+async fn law_08_beyond_tools_too_many_calls_are_429_with_the_time_to_come_back() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => mcp(&seen).after(Duration::from_millis(800)),
+        _ => mcp(&seen),
+    })
+    .await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"concurrentCalls": 1}))
+        .start()
+        .await;
+    let first = guard.ada();
+    let running = tokio::spawn(async move { first.call("read", json!({})).await });
+    crate::support::until("the call", || server.of("tools/call").pop()).await;
+    let params = json!({"name": "summarise"});
+    let reply = guard.eve().request("prompts/get", params).await;
+    assert_eq!(reply.status, 429, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), "1");
+    assert_eq!(reply.code(), 4290);
+    let data = &reply.json()["error"]["data"];
+    assert_eq!(data["dev.sallyport/denied"]["reason"], "too_many_calls");
+    assert_eq!(data["dev.sallyport/retryAfter"], 1);
+    let eve = guard.eve();
+    let note = eve.notify("notifications/initialized", json!({})).await;
+    assert_eq!(note.status, 429, "{}", note.text());
+    assert_eq!(running.await.unwrap().status, 200);
+    assert_eq!(server.of("prompts/get").len(), 0);
+}
+
+#[tokio::test]
+async fn law_08_too_many_pending_requests_say_when_to_come_back() {
+    let server = Server::usual().await;
+    let approval = json!({"approvers": [{"groups": ["leads"]}]});
+    let rules = json!([{"name": "hold", "effect": "RequireApproval", "tools": ["write"],
+        "resources": ["docs://handbook/**"], "approval": approval}]);
+    let guard = Plan::over(&server)
+        .rules(rules)
+        .with("approvals", json!({"hold": "1s", "maxPending": 1}))
+        .approving()
+        .start()
+        .await;
+    let first = guard.ada().call("write", json!({"path": "/a"})).await;
+    let meta = &first.json()["result"]["_meta"];
+    assert_eq!(meta["dev.sallyport/approval"]["status"], "pending");
+    let reply = guard.ada().call("write", json!({"path": "/b"})).await;
+    assert_eq!(reply.status, 200);
+    let result = &reply.json()["result"];
+    assert_eq!(result["isError"], true, "{result}");
+    let denied = &result["_meta"]["dev.sallyport/denied"];
+    assert_eq!(denied["reason"], "too_many_pending");
+    assert_eq!(result["_meta"]["dev.sallyport/retryAfter"], 2);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("await approval"), "{text}");
+    let uri = json!({"uri": "docs://handbook/a"});
+    let other = guard.ada().request("resources/read", uri).await;
+    assert_eq!((other.status.as_u16(), other.code()), (429, 4290));
+    assert_eq!(other.header("retry-after"), "2");
+    assert_eq!(server.of("tools/call").len(), 0);
+    assert_eq!(server.of("resources/read").len(), 0);
+}
+
+#[tokio::test]
+async fn law_15_the_limit_of_answers_changes_with_the_policy() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => crate::support::answer(
+            &seen,
+            json!({"content": [{"type": "text", "text": "x".repeat(200_000)}]}),
+        ),
+        _ => mcp(&seen),
+    })
+    .await;
+    let mut guard = Plan::over(&server)
+        .with("limits", json!({"responseBytes": "64Ki"}))
+        .start()
+        .await;
+    let rules = json!([{"name": "read", "effect": "Allow", "tools": ["read"]}]);
+    for (limit, fits) in [("64Ki", false), ("1Mi", true), ("32Ki", false)] {
+        guard.gateway["limits"] = json!({"responseBytes": limit});
+        guard.replace(rules.clone());
+        let reply = guard.ada().call("read", json!({})).await;
+        assert_eq!(reply.status == 200, fits, "{limit}: {}", reply.status);
+    }
+}
+
+#[tokio::test]
 async fn law_15_bodies_beyond_the_limit_are_refused_unread_and_by_their_chunks() {
     let server = Server::usual().await;
     let guard = Plan::over(&server)
@@ -115,11 +199,57 @@ async fn law_15_above_the_memory_of_the_process_new_calls_are_refused() {
     assert_eq!(guard.refused("memory"), 2);
     assert_eq!(server.all().len(), 0);
     assert_eq!(guard.ada().post(body(10)).await.status, 200);
-    assert!(
-        guard.metrics().contains("sallyport_bodies_bytes 0"),
-        "all of it is given back: {}",
-        guard.metrics()
-    );
+    all_given_back(&guard).await;
+}
+
+/// Whoever sends an answer lets go of it a moment after its client has it.
+async fn all_given_back(guard: &Guard) {
+    until("all memory is given back", || {
+        let metrics = guard.metrics();
+        metrics.contains("sallyport_bodies_bytes 0\n").then_some(())
+    })
+    .await;
+}
+
+fn bodies(guard: &Guard) -> usize {
+    let metrics = guard.metrics();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("sallyport_bodies_bytes "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn law_15_what_waits_for_a_client_that_does_not_read_counts_until_it_leaves() {
+    let text = "x".repeat(1 << 20);
+    let server = Server::new(move |seen| match seen.rpc().as_str() {
+        "tools/call" => {
+            let note = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": text}});
+            let mut steps: Vec<Step> = (0..40).map(|_| event(&note)).collect();
+            steps.push(Step::Hang);
+            Play::events(steps)
+        }
+        _ => mcp(&seen),
+    })
+    .await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"memory": "8Mi"}))
+        .start()
+        .await;
+    let slow = guard.ada().session("2025-06-18").await;
+    let call = json!({"name": "read", "arguments": {}});
+    let stream = slow.streaming(&json!(5), "tools/call", call).await;
+    until("more is held than may be", || {
+        (bodies(&guard) > 8 << 20).then_some(())
+    })
+    .await;
+    let refused = guard.eve().call("read", json!({})).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    drop(stream);
+    until("what waited is given back", || {
+        (bodies(&guard) < 8 << 20).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -183,6 +313,31 @@ async fn a_head_that_trickles_in_is_cut_off() {
     });
     assert!(cut.is_ok(), "the head has a time limit");
     assert_eq!(served, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_asks_is_closed_whatever_it_began_with() {
+    let server = Server::usual().await;
+    let guard = Plan::over(&server).start().await;
+    let silent = [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let closed = silent.map(|began| {
+        let address = guard.address;
+        tokio::spawn(async move {
+            let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+            peer.write_all(began.as_bytes()).await.unwrap();
+            let mut buffer = [0; 512];
+            while matches!(peer.read(&mut buffer).await, Ok(read) if read > 0) {}
+        })
+    });
+    for (began, closed) in silent.iter().zip(closed) {
+        let closed = tokio::time::timeout(Duration::from_secs(30), closed).await;
+        assert!(closed.is_ok(), "{began:?} keeps a connection for ever");
+    }
 }
 
 #[tokio::test]

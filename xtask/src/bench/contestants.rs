@@ -147,6 +147,7 @@ fn sallyport_as(
             ("TOKIO_WORKER_THREADS", "1".to_owned()),
             ("SALLYPORT_LOG", "warn".to_owned()),
         ],
+        flags: &[],
     })?;
     let address = guard
         .url

@@ -47,3 +47,11 @@ pub(crate) fn nginx() -> Result<PathBuf> {
     }
     Ok(program)
 }
+
+/// Git, of which a server of the client matrix tells.
+pub(crate) fn git() -> Result<PathBuf> {
+    if !starts("git", "--version") {
+        apt(&["git"], "mcp-server-git needs it")?;
+    }
+    Ok("git".into())
+}
