@@ -64,19 +64,27 @@ impl Scale {
 /// The long one; true: everything held.
 pub(crate) fn run(scale: &Scale, json: bool) -> Result<bool> {
     let mut tally = Tally::default();
-    let acts = play(scale, &mut tally)?;
-    for line in report::table(&acts) {
-        say(&line);
-    }
-    if json {
-        say(&serde_json::to_string(&acts)?);
-    }
+    tally.judge("soak", |tally| {
+        let acts = play(scale, tally)?;
+        for line in report::table(&acts) {
+            say(&line);
+        }
+        if json {
+            say(&serde_json::to_string(&acts)?);
+        }
+        Ok(told(&acts))
+    });
     Ok(tally.close())
 }
 
 /// The short one, within `cargo xtask test`.
-pub(crate) fn quick(tally: &mut Tally) -> Result<()> {
-    play(&Scale::quick(), tally).map(drop)
+pub(crate) fn quick(tally: &mut Tally) -> Result<String> {
+    Ok(told(&play(&Scale::quick(), tally)?))
+}
+
+fn told(acts: &[(&'static str, Report)]) -> String {
+    let calls: u64 = acts.iter().map(|(_, report)| report.calls()).sum();
+    format!("{calls} calls in {} acts", acts.len())
 }
 
 /// What each act saw, by its name.

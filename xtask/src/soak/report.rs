@@ -40,7 +40,7 @@ struct Row {
 }
 
 impl Report {
-    fn calls(&self) -> u64 {
+    pub(super) fn calls(&self) -> u64 {
         self.rows.values().map(|row| row.calls).sum()
     }
 
