@@ -38,15 +38,8 @@ enum Command {
     },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
     Demo,
-    /// Measures the guard beside nginx, which only passes bytes through; prints a table.
-    Bench {
-        /// Turns that each contestant takes.
-        #[arg(long, default_value_t = 5)]
-        rounds: u32,
-        /// Calls on each connection in one turn.
-        #[arg(long, default_value_t = 500)]
-        calls: u32,
-    },
+    /// Measures the guard beside nginx and Envoy, and says which goals are met.
+    Bench(bench::BenchArgs),
     /// Installs what the other commands need, and nothing else.
     Setup,
 }
@@ -67,7 +60,7 @@ fn run(args: Args) -> Result<bool> {
     match args.command {
         Command::Test { only, row } => checks::test(&only, row.as_deref()),
         Command::Demo => demo::run(),
-        Command::Bench { rounds, calls } => bench::run(rounds, calls).map(|()| true),
+        Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Setup => setup::everything().map(|()| true),
     }
 }

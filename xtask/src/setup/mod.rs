@@ -20,7 +20,7 @@ use crate::process;
 
 pub(crate) use node::Node;
 pub(crate) use python::Python;
-pub(crate) use tools::{cargo_deny, nginx};
+pub(crate) use tools::{cargo_deny, envoy, nginx};
 
 /// Downloads and builds are bounded, so that a registry that hangs cannot hang a run.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
@@ -40,6 +40,7 @@ pub(crate) fn everything() -> Result<()> {
         Python::second()?.program().display()
     ));
     say(&format!("deny      {}", cargo_deny()?.display()));
+    say(&format!("envoy     {}", envoy()?.display()));
     Ok(())
 }
 
