@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod compile;
 pub mod condition;
 pub mod decide;
+pub mod endpoint;
 pub mod json;
 pub mod mask;
 pub mod mcp;

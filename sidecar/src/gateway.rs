@@ -22,7 +22,7 @@ use crate::answer::catalog::Catalog;
 use crate::answer::tasks::Tasks;
 use crate::clock::Clock;
 use crate::hold::Desk;
-use crate::identity::{ProtectedResource, Verifier};
+use crate::identity::{Resources, Verifier};
 use crate::inbound::head::{Names, Paths};
 use crate::inbound::pipe::Pipes;
 use crate::inbound::session::{Session, Sessions};
@@ -39,8 +39,8 @@ pub struct InForce {
     pub masker: Masker,
     pub verifier: Verifier,
     pub names: Names,
-    /// None where the gateway has no public URL: then there is no metadata to point at.
-    pub resource: Option<ProtectedResource>,
+    /// Empty where the gateway has no public URL: then there is no metadata to point at.
+    pub resources: Resources,
     /// Caller's headers that the server may see beyond MCP's own.
     pub forward: Vec<HeaderName>,
     pub recording: Terms,

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Uri};
+use ipnet::IpNet;
 use sallyport_policy::bundle::{Bundle, Settings};
+use sallyport_policy::endpoint::{NotAResource, NotForwarded, forwarded_header};
 use sallyport_policy::mask::{MaskError, MaskKey, Masker, MaskingSettings};
 use sallyport_policy::record::event::{Capture, Mode};
 use sallyport_policy::source::masking::Masking;
@@ -15,7 +17,7 @@ use crate::clock::Clock;
 use crate::gateway::{InForce, PinMode};
 use crate::identity::challenge::ResourceFacts;
 use crate::identity::fetch::Fetcher;
-use crate::identity::{IdentityConfig, IssuerConfig, ProtectedResource, Verifier};
+use crate::identity::{IdentityConfig, IssuerConfig, Resources, Verifier};
 use crate::inbound::head::Names;
 use crate::record::Terms;
 
@@ -42,12 +44,12 @@ pub enum NotReady {
     Mask(#[from] MaskError),
     #[error("authentication: {0}")]
     Identity(String),
-    #[error("`{0}` is not a header name")]
-    Header(String),
+    #[error("server.forwardHeaders: {0}")]
+    Header(#[from] NotForwarded),
     #[error("`{0}` is not a network (CIDR)")]
     Network(String),
-    #[error("publicUrl: {0}")]
-    Url(String),
+    #[error("publicUrl, additionalUrls: {0}")]
+    Url(#[from] NotAResource),
     #[error(
         "`recording.payloads: Full` needs the recorder service and an auditor's key; use `Masked` or `Metadata`"
     )]
@@ -56,32 +58,45 @@ pub enum NotReady {
 
 impl Kit {
     /// Makes `bundle` ready. Keys that `before` has fetched are kept.
+    ///
+    /// A bundle that denies everything is put in force whatever else it holds: what cannot be read in it is why it
+    /// denies, and must not keep an older policy in force that allowed (law 7).
     pub fn ready(&self, bundle: Bundle, before: Option<&InForce>) -> Result<InForce, NotReady> {
+        match self.parts(&bundle, before) {
+            Ok(parts) => Ok(parts.with(bundle)),
+            Err(error) if bundle.refusal().is_some() => {
+                tracing::warn!(%error, "everything is denied; the rest of this policy cannot be read");
+                let bare = bundle.without_settings();
+                Ok(self.parts(&bare, before)?.with(bare))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parts(&self, bundle: &Bundle, before: Option<&InForce>) -> Result<Ready, NotReady> {
         let settings = bundle.settings();
         let platform = Masking {
             detectors: Some(settings.platform_detectors.clone()),
             ..Masking::default()
         };
-        let masking = MaskingSettings::gather(&settings.masking, &[], &[&platform])?;
-        let masker = Masker::new(&masking, &self.literals, &self.mask_key)?;
-        let verifier = self.verifier(&bundle, before)?;
-        let forward = headers(&settings.server.forward_headers)?;
+        let mut masking = MaskingSettings::gather(&settings.masking, &[], &[&platform])?;
+        masking.unreadable = settings.unreadable_masking.clone();
         let trusted_proxies = settings
             .listener
             .trusted_proxies
             .iter()
             .map(|text| text.parse().map_err(|_| NotReady::Network(text.clone())))
             .collect::<Result<_, _>>()?;
-        Ok(InForce {
+        let resources = self.resources(settings)?;
+        Ok(Ready {
+            masker: Masker::new(&masking, &self.literals, &self.mask_key)?,
+            verifier: self.verifier(bundle, before)?,
             names: self.names(settings),
-            resource: self.resource(settings)?,
+            resources,
+            forward: headers(&settings.server.forward_headers)?,
             recording: recording(settings)?,
             pins: pins(settings.tool_pins.on_change),
-            forward,
             trusted_proxies,
-            masker,
-            verifier,
-            bundle,
         })
     }
 
@@ -126,10 +141,9 @@ impl Kit {
         names
     }
 
-    fn resource(&self, settings: &Settings) -> Result<Option<ProtectedResource>, NotReady> {
-        let Some(url) = settings.public_url.clone().or_else(|| self.own_url.clone()) else {
-            return Ok(None);
-        };
+    fn resources(&self, settings: &Settings) -> Result<Resources, NotReady> {
+        let public = settings.public_url.as_deref().or(self.own_url.as_deref());
+        let more = settings.additional_urls.iter().map(String::as_str);
         let facts = ResourceFacts {
             authorization_servers: settings
                 .authentication
@@ -139,17 +153,41 @@ impl Kit {
                 .collect(),
             ..ResourceFacts::default()
         };
-        ProtectedResource::new(&url, &facts)
-            .map(Some)
-            .map_err(|error| NotReady::Url(error.to_string()))
+        Ok(Resources::new(public.into_iter().chain(more), &facts)?)
+    }
+}
+
+/// A policy made ready, but for the bundle itself.
+struct Ready {
+    masker: Masker,
+    verifier: Verifier,
+    names: Names,
+    resources: Resources,
+    forward: Vec<HeaderName>,
+    recording: Terms,
+    pins: PinMode,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl Ready {
+    fn with(self, bundle: Bundle) -> InForce {
+        InForce {
+            bundle,
+            masker: self.masker,
+            verifier: self.verifier,
+            names: self.names,
+            resources: self.resources,
+            forward: self.forward,
+            recording: self.recording,
+            pins: self.pins,
+            trusted_proxies: self.trusted_proxies,
+        }
     }
 }
 
 fn headers(names: &[String]) -> Result<Vec<HeaderName>, NotReady> {
-    names
-        .iter()
-        .map(|name| HeaderName::try_from(name.as_str()).map_err(|_| NotReady::Header(name.clone())))
-        .collect()
+    let read = names.iter().map(|name| forwarded_header(name));
+    Ok(read.collect::<Result<_, _>>()?)
 }
 
 fn recording(settings: &Settings) -> Result<Terms, NotReady> {

@@ -30,11 +30,11 @@ use crate::metrics::Metrics;
 use crate::ready::{Kit, NotReady};
 use crate::record::Recorder;
 use crate::tls::{ListenerTls, Trust};
-use crate::upstream::Upstream;
 use crate::upstream::http::HttpServer;
 use crate::upstream::link::{Dial, LinkedServer};
 use crate::upstream::sse::SseServer;
 use crate::upstream::stdio::{Cleaner, StdioCommand};
+use crate::upstream::{Bounds, Upstream};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 4096;
@@ -99,6 +99,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub readiness: Readiness,
     kit: Kit,
+    bounds: Bounds,
     serving: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -108,7 +109,8 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let kit = parts.kit;
     let ready = parts.in_force;
     let metrics = Metrics::new();
-    let upstream = upstream(&parts.target, &ready, &parts.credentials, &parts.trust);
+    let bounds = Bounds::of(&ready.bundle.settings().limits);
+    let upstream = upstream(&parts.target, &bounds, &parts.credentials, &parts.trust);
     let catalog = Catalog::open(parts.pins.clone()).map_err(|error| StartError::Pins {
         path: parts.pins.clone(),
         error,
@@ -144,6 +146,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         address,
         readiness,
         kit,
+        bounds,
         serving,
     })
 }
@@ -175,6 +178,7 @@ impl Running {
             return;
         }
         self.gateway.catalog.declare(declared_pins(&next));
+        self.bounds.follow(&next.bundle.settings().limits);
         self.gateway.put_in_force(next);
     }
 
@@ -263,13 +267,11 @@ fn declared_pins(ready: &InForce) -> Vec<(String, sallyport_policy::name::Digest
 
 fn upstream(
     target: &Target,
-    ready: &InForce,
+    bounds: &Bounds,
     credentials: &[Credential],
     trust: &Trust,
 ) -> Upstream {
-    let limits = &ready.bundle.settings().limits;
-    let response_limit = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-    let children = usize::try_from(limits.children).unwrap_or(usize::MAX);
+    let Bounds { response, children } = bounds.clone();
     let headers: Arc<[HeaderCredential]> = credentials
         .iter()
         .filter_map(|credential| match credential {
@@ -278,7 +280,7 @@ fn upstream(
         })
         .collect();
     let server =
-        |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response_limit);
+        |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response.clone());
     match target {
         Target::Http(uri) => Upstream::Http(Box::new(server(uri))),
         Target::Sse(uri) => {
@@ -286,7 +288,7 @@ fn upstream(
                 client: server(uri).client().clone(),
                 uri: uri.clone(),
                 credentials: headers,
-                event_limit: response_limit,
+                event_limit: response.clone(),
             };
             Upstream::Linked(LinkedServer::new(Dial::Sse(Box::new(server)), children))
         }
@@ -306,7 +308,7 @@ fn upstream(
                 arguments: arguments.clone(),
                 secrets: secrets.collect(),
                 hidden: hidden.clone(),
-                line_limit: response_limit,
+                line_limit: response.clone(),
                 cleaner: cleaner(credentials),
             };
             Upstream::Linked(LinkedServer::new(Dial::Stdio(Box::new(command)), children))

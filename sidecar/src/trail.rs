@@ -82,25 +82,27 @@ impl Trail {
         }
     }
 
-    /// The terminal event; in `Strict` it is durable when this returns, or the trouble has been told.
+    /// The terminal event. In `Strict` it is durable when this returns, or the trouble has been told; where the answer
+    /// is durable already its space is kept and nobody waits for it.
     pub async fn end(mut self, outcome: Outcome, reason: Option<&str>, status: Option<u16>) {
         let Some(record) = self.record.take() else {
             return;
         };
         self.tell(outcome, reason);
+        let answered = record.answer_is_durable();
         let durable = record.end(Ended {
             outcome,
             reason: reason.map(str::to_owned),
             status,
         });
         match self.mode {
-            Mode::Strict => {
+            Mode::Strict if !answered => {
                 if let Err(error) = durable.await {
                     tracing::error!(%error, "the end of a call could not be recorded");
                 }
             }
             // Nobody waits: a gap is recorded by the spool itself.
-            Mode::BestEffort | Mode::Disabled => drop(durable),
+            Mode::Strict | Mode::BestEffort | Mode::Disabled => drop(durable),
         }
     }
 

@@ -20,6 +20,7 @@ use http::StatusCode;
 use pod::{Pod, Policy, Sidecar, now, within};
 use sallyport_policy::bundle::shards::Manifest;
 use sallyport_policy::time::UnixMillis;
+use serde_json::json;
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 
@@ -102,6 +103,48 @@ async fn a_swap_of_the_volume_is_in_force_within_two_seconds() {
         let other = if tools[0] == "look" { "write" } else { "look" };
         assert_ne!(sidecar.call(other).await, "ran", "swapped whole");
     }
+}
+
+#[tokio::test]
+async fn law_07_stored_masking_that_no_longer_compiles_is_put_in_force_and_lets_nothing_out() {
+    let pod = Pod::new().await;
+    let both = Policy {
+        tools: &["look", "write"],
+        ..Policy::of(7)
+    };
+    pod.publish(&both);
+    let sidecar = pod.start();
+    assert_eq!(sidecar.call("look").await, "ran");
+    let of_look = json!({ "fields": [{ "tool": "look", "path": "$.card[" }] });
+    pod.publish(&Policy {
+        generation: 8,
+        masking: of_look,
+        ..both.clone()
+    });
+    soon(&sidecar, "look", "masking_unreadable").await;
+    assert_eq!(sidecar.call("write").await, "ran");
+    let of_any_text = json!({ "patterns": [{ "name": "badge", "regex": "(" }] });
+    pod.publish(&Policy {
+        generation: 9,
+        masking: of_any_text,
+        ..both.clone()
+    });
+    soon(&sidecar, "write", "masking_unreadable").await;
+    let ran = pod.server.seen().len();
+    assert_eq!(sidecar.call("look").await, "masking_unreadable");
+    // A gateway that cannot be read denies, and must not leave what came before in force.
+    pod.publish(&Policy {
+        generation: 10,
+        server: json!({ "forwardHeaders": ["Cookie"] }),
+        ..both.clone()
+    });
+    soon(&sidecar, "look", "no_policy").await;
+    assert_eq!(pod.server.seen().len(), ran, "none of it was sent");
+    pod.publish(&Policy {
+        generation: 11,
+        ..both
+    });
+    soon(&sidecar, "look", "ran").await;
 }
 
 /// What an envelope is, its bytes, the manifest's generation, and the word by which it is refused.

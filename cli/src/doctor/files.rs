@@ -149,7 +149,7 @@ pub(super) fn policies(files: &[PathBuf]) -> Vec<Line> {
             return vec![Line::bad(what, found, "see `sallyport policy check`")];
         }
     };
-    let findings = policy::examine(&loaded);
+    let findings = policy::examine(&loaded, &[]);
     let (mistakes, warnings) = (findings.mistakes.len(), findings.warnings.len());
     let mut lines = vec![match (mistakes, warnings) {
         (0, 0) => Line::ok(what, format!("{} files compile", loaded.files.len())),

@@ -4,6 +4,7 @@
 //! them: a repository may keep each with another team.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sallyport_crds::yaml::Loaded;
@@ -12,11 +13,13 @@ use sallyport_policy::compile::{self, Compiled};
 use sallyport_policy::name::GatewayName;
 use sallyport_policy::source::{GatewaySpec, Named, Sources};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::output::{Failure, Format, put, put_value};
 
 use super::input::{self, Files};
 use super::problem::{Problem, Severity, counted, tell_all};
+use super::schemas;
 
 /// Read and compile files, and tell every mistake in them.
 #[derive(clap::Args, Debug)]
@@ -26,6 +29,10 @@ use super::problem::{Problem, Severity, counted, tell_all};
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     files: Files,
+    /// What the tools answer: `pins.json` of a state folder, or a result of `tools/list` as JSON. Warns of fields that
+    /// their output schemas leave no mask for; may be repeated
+    #[arg(long = "schema", value_name = "FILE")]
+    schemas: Vec<PathBuf>,
     /// How the findings are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -55,8 +62,9 @@ pub(crate) struct Summary {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let known = schemas::read(&args.schemas)?;
     let findings = match input::read(&args.files.files) {
-        Ok(loaded) => examine(&loaded),
+        Ok(loaded) => examine(&loaded, &known),
         Err(mistakes) => Findings {
             mistakes,
             ..Findings::default()
@@ -74,15 +82,17 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Compiles everything that the files hold.
-pub(crate) fn examine(loaded: &Loaded) -> Findings {
+pub(crate) fn examine(loaded: &Loaded, known: &[(String, Value)]) -> Findings {
     let sources = &loaded.sources;
     let mut found = Found::default();
     for gateway in sources.gateways.iter().map(Named::gateway_name) {
         found.add_gateway(loaded, sources, &gateway);
+        found.warn(loaded, &compile::unmaskable(sources, &gateway, known));
     }
     let (whole, added) = input::completed(sources);
     for gateway in added {
         found.add_policies_of(loaded, &whole, &gateway);
+        found.warn(loaded, &compile::unmaskable(&whole, &gateway, known));
     }
     found.add_guardrails(loaded);
     found.warn(loaded, &compile::orphans(sources));

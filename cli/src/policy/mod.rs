@@ -8,6 +8,7 @@ mod input;
 mod problem;
 mod recorded;
 mod report;
+mod schemas;
 mod test;
 mod verdict;
 

@@ -2,6 +2,7 @@
 //! recordings in a folder.
 
 mod credentials;
+mod idle;
 mod log;
 mod policies;
 
@@ -17,7 +18,7 @@ use sallyport_policy::bundle::Bundle;
 use sallyport_policy::mask::MaskKey;
 use sallyport_policy::name::{GatewayName, Issuer};
 use sallyport_policy::source::defaults::ANCHOR_EVERY;
-use sallyport_policy::source::gateway::Transport;
+use sallyport_policy::source::gateway::{Server, Transport};
 use sallyport_policy::source::settings::RecordingMode;
 use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
@@ -121,7 +122,8 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
     log::start(args.log);
     let state = args.state.made()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let policies = Policies::new(&args.files, args.gateway.as_deref());
+    let named = args.upstream.is_some() || !args.command.is_empty();
+    let policies = Policies::new(&args.files, args.gateway.as_deref(), named);
     let in_force = policies.load().map_err(Failure::input)?;
     for warning in &in_force.warnings {
         tracing::warn!("{warning}");
@@ -179,7 +181,7 @@ async fn assemble(args: &UpArgs, in_force: InForce, site: Site<'_>) -> Result<Gu
     let gateway = in_force.bundle.gateway().clone();
     let credentials = credentials::resolve(settings, &gateway, &in_force.secrets, &args.secrets)?;
     let trust = trust(args, settings)?;
-    let target = target(args, settings.server.transport)?;
+    let target = target(args, &settings.server)?;
     let binding =
         binding_key(site.state, &gateway).map_err(|error| Failure::outside(error.to_string()))?;
     let kit = kit(args, &site, &trust, &credentials, &binding)?;
@@ -257,24 +259,29 @@ fn kit(
 }
 
 /// Where the server is, and how it speaks.
-fn target(args: &UpArgs, transport: Option<Transport>) -> Result<Target, Failure> {
+fn target(args: &UpArgs, server: &Server) -> Result<Target, Failure> {
     if let Some(uri) = &args.upstream {
         if uri.scheme().is_none() || uri.authority().is_none() {
             return Err(Failure::usage(format!(
                 "`{uri}` is not a whole URL such as http://127.0.0.1:8080/mcp"
             )));
         }
-        let old = matches!(transport, Some(Transport::Sse))
-            || (transport.is_none() && uri.path().ends_with("/sse"));
+        let old = matches!(server.transport, Some(Transport::Sse))
+            || (server.transport.is_none() && uri.path().ends_with("/sse"));
         return Ok(if old {
             Target::Sse(uri.clone())
         } else {
             Target::Http(uri.clone())
         });
     }
-    let Some((program, arguments)) = args.command.split_first() else {
+    let written = if args.command.is_empty() {
+        &server.command
+    } else {
+        &args.command
+    };
+    let Some((program, arguments)) = written.split_first() else {
         return Err(Failure::usage(
-            "name the server: `--upstream URL`, or its command after `--`",
+            "name the server: `--upstream URL`, its command after `--`, or `server.command` in the files",
         ));
     };
     let hidden = credentials::variables(&args.secrets);

@@ -13,6 +13,8 @@ use sallyport_sidecar::identity::local::LOCAL_ISSUER;
 use sallyport_sidecar::run::Running;
 use sallyport_sidecar::watch::{Depth, Folders};
 
+use super::idle::idle;
+
 /// Behind the watch, for file systems that tell nothing.
 const POLL: Duration = Duration::from_secs(5);
 /// Editors write in several steps; this waits for the last.
@@ -23,6 +25,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub(super) struct Policies {
     files: Vec<PathBuf>,
     gateway: Option<String>,
+    /// Whether the server was given on the command line.
+    named: bool,
 }
 
 /// What was loaded.
@@ -33,10 +37,11 @@ pub(super) struct InForce {
 }
 
 impl Policies {
-    pub(super) fn new(files: &[PathBuf], gateway: Option<&str>) -> Self {
+    pub(super) fn new(files: &[PathBuf], gateway: Option<&str>, named: bool) -> Self {
         Self {
             files: files.to_vec(),
             gateway: gateway.map(str::to_owned),
+            named,
         }
     }
 
@@ -63,11 +68,14 @@ impl Policies {
                 placed(&loaded, &compiled.below)
             ));
         }
-        let warnings = compiled
-            .warnings
-            .iter()
-            .map(|warning| located(&loaded, warning))
-            .collect();
+        let told = compiled.warnings.iter();
+        let told = told.map(|warning| located(&loaded, warning));
+        let mapped = !compiled.content.settings.identity_map.is_empty();
+        let spec = loaded.sources.gateway(&gateway).map(|named| &named.spec);
+        let idle = spec
+            .into_iter()
+            .flat_map(|spec| idle(spec, mapped, self.named));
+        let warnings = told.chain(idle).collect();
         let bundle = Bundle::activate(compiled.content).map_err(|error| error.to_string())?;
         Ok(InForce {
             bundle: bundle.with_standalone_issuer(issuer),

@@ -70,6 +70,20 @@ impl Bundle {
         Ok(Self::activate(content)?.with_standalone_issuer(issuer.clone()))
     }
 
+    /// The same refusal with settings that anything can put in force. For a bundle that denies everything because
+    /// what was written does not compile: what cannot be read must not keep the refusal itself out (law 7).
+    #[must_use]
+    pub fn without_settings(self) -> Self {
+        let mut settings = Settings::of(&GatewaySpec::default());
+        settings.unreadable_masking.everything = true;
+        let refusal = self.refusal.or(Some(DenyReason::NoPolicy));
+        let bare = Self::bare(self.gateway, self.revision, settings, refusal);
+        Self {
+            expires: self.expires,
+            ..bare
+        }
+    }
+
     fn bare(
         gateway: GatewayName,
         revision: Revision,
@@ -92,6 +106,12 @@ impl Bundle {
                 .budgets
                 .iter()
                 .map(ActiveBudget::new)
+                .collect(),
+            unreadable: settings
+                .unreadable_masking
+                .tools
+                .iter()
+                .map(|glob| Glob::new(glob, GlobKind::Name))
                 .collect(),
             settings,
             refusal,

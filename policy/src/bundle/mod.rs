@@ -28,6 +28,7 @@ pub(crate) use validity::ActiveValidity;
 pub use validity::UnknownZone;
 
 use crate::condition::Problem;
+use crate::condition::glob::Glob;
 use crate::decide::{ActiveBudget, ActiveObject, ActiveRule, DenyReason, Index};
 use crate::json::JsonError;
 use crate::name::{GatewayName, Issuer, Revision, RuleId};
@@ -48,6 +49,8 @@ pub struct Bundle {
     pub(crate) rules: Vec<ActiveRule>,
     pub(crate) index: Index,
     pub(crate) budgets: Vec<ActiveBudget>,
+    /// Tools whose answers nobody could mask (law 7).
+    pub(crate) unreadable: Vec<Glob>,
     /// The whole gateway is in Observe.
     pub(crate) observes: bool,
     pub(crate) has_observed: bool,

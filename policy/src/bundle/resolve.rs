@@ -3,6 +3,7 @@
 use super::settings::{
     ApprovalSettings, Budget, LimitSettings, PinSettings, RecordingSettings, Settings,
 };
+use crate::mask::Unreadable;
 use crate::source::masking::{MaskAction, Masking};
 use crate::source::settings::{Approvals, Limits, Recording};
 use crate::source::{GatewaySpec, defaults};
@@ -19,6 +20,7 @@ impl Settings {
             authentication: spec.authentication.clone(),
             credentials: spec.credentials.clone(),
             masking: resolved_masking(&spec.masking),
+            unreadable_masking: Unreadable::default(),
             platform_detectors: Vec::new(),
             recording: recording(&spec.recording),
             approvals: approvals(&spec.approvals),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::IssuerContext;
+use crate::mask::Unreadable;
 use crate::name::Issuer;
 use crate::source::authentication::Authentication;
 use crate::source::gateway::{Credential, Egress, Listener, Server};
@@ -31,6 +32,9 @@ pub struct Settings {
     pub credentials: Vec<Credential>,
     /// Of gateway, policies and guardrails together; `detectors` and every `action` are given.
     pub masking: Masking,
+    /// What stored masking that no longer compiles withholds (law 7).
+    #[serde(default, skip_serializing_if = "Unreadable::is_nothing")]
+    pub unreadable_masking: Unreadable,
     /// Detectors that guardrails ask for: what approvers' previews are masked by, which no author can change (law 23).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platform_detectors: Vec<String>,

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::masking;
 use super::mistake::{Mistake, ObjectId};
+use crate::endpoint::{ResourceUrl, forwarded_header};
 use crate::source::guardrail::Require;
 use crate::source::settings::{Limits, Payloads, Recording};
 use crate::source::{GatewaySpec, consistency};
@@ -25,6 +26,8 @@ pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     found.extend(recording_mistakes(object, &spec.recording));
     found.extend(budget_mistakes(object, &spec.limits));
     found.extend(issuer_mistakes(object, spec));
+    found.extend(url_mistakes(object, spec));
+    found.extend(header_mistakes(object, spec));
     for (index, network) in spec.listener.trusted_proxies.iter().enumerate() {
         if network.parse::<IpNet>().is_err() {
             let path = format!("spec.listener.trustedProxies[{index}]");
@@ -37,6 +40,33 @@ pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
         }
     }
     found
+}
+
+fn url_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
+    let public = spec.public_url.iter();
+    let public = public.map(|url| ("spec.publicUrl".to_owned(), url));
+    let more = spec.additional_urls.iter().enumerate();
+    let more = more.map(|(index, url)| (format!("spec.additionalUrls[{index}]"), url));
+    let wrong = public.chain(more).filter_map(|(path, url)| {
+        let error = ResourceUrl::parse(url).err()?;
+        let expected =
+            "a URL that can name a resource, such as `https://inventory.example.com/mcp`";
+        Some(Mistake::new(object, &path, expected, format!("`{url}`")).with_hint(error.why))
+    });
+    wrong.collect()
+}
+
+fn header_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
+    let names = spec.server.forward_headers.iter().enumerate();
+    let wrong = names.filter_map(|(index, name)| {
+        let error = forwarded_header(name).err()?;
+        let path = format!("spec.server.forwardHeaders[{index}]");
+        let expected = "a header of the caller that the server may see";
+        Some(
+            Mistake::new(object, &path, expected, format!("`{name}`")).with_hint(error.to_string()),
+        )
+    });
+    wrong.collect()
 }
 
 fn issuer_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::mistake::{Mistake, ObjectId};
 use crate::bundle::{Settings, budgets};
 use crate::source::guardrail::{AnonymousCallers, Require};
+use crate::source::masking::Masking;
 use crate::source::policy::AccessPolicySpec;
 use crate::source::settings::{Capture, Enforcement, Limits, OnPinChange, Payloads, RecordingMode};
 use crate::source::{GatewaySpec, GuardrailSpec, Named};
@@ -18,9 +19,11 @@ pub(super) struct Narrowing<'a> {
 }
 
 impl Narrowing<'_> {
+    /// `masking`: what of the floor's own can be read.
     pub(super) fn apply(
         &self,
         floor: &GuardrailSpec,
+        masking: &Masking,
         settings: &mut Settings,
         below: &mut Vec<Mistake>,
     ) {
@@ -30,8 +33,8 @@ impl Narrowing<'_> {
                 .issuers
                 .clone_from(&floor.defaults.issuers);
         }
-        settings.add_masking(&floor.masking);
-        settings.add_platform_detectors(&floor.masking);
+        settings.add_masking(masking);
+        settings.add_platform_detectors(masking);
         narrow_limits(settings, &floor.limits);
         settings
             .identity_map

@@ -3,10 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::mistake::{Mistake, ObjectId};
+use crate::condition::glob::{Glob, GlobKind};
 use crate::json::path::Path;
-use crate::mask::{Detector, Group, MaskError, check_pattern, detectors_named};
+use crate::mask::{
+    Detector, FieldRule, Group, MaskError, Unreadable, check_pattern, detectors_named,
+    unmaskable as unmaskable_by,
+};
 use crate::near::nearest;
+use crate::source::defaults;
 use crate::source::masking::{FieldMask, MaskPattern, Masking};
 
 pub(super) fn mistakes(object: &ObjectId, masking: &Masking) -> Vec<Mistake> {
@@ -31,6 +38,60 @@ pub(super) fn mistakes(object: &ObjectId, masking: &Masking) -> Vec<Mistake> {
     }
     for (index, field) in masking.fields.iter().enumerate() {
         found.extend(wrong_path(object, index, field));
+    }
+    found
+}
+
+/// What of a section can be put in force, and what the rest would have masked, which is withheld (law 7).
+pub(super) fn readable(masking: &Masking) -> (Masking, Unreadable) {
+    let mut readable = masking.clone();
+    let detectors = readable.detectors.iter_mut();
+    detectors.for_each(|words| words.retain(|word| detectors_named(word).is_ok()));
+    readable
+        .patterns
+        .retain(|pattern| check_pattern(&pattern.name, &pattern.regex).is_ok());
+    let cannot_be_read = |field: &FieldMask| Path::parse(&field.path).is_err();
+    readable.fields.retain(|field| !cannot_be_read(field));
+    let words = |masking: &Masking| masking.detectors.iter().flatten().count();
+    let mut unreadable = Unreadable {
+        everything: words(&readable) < words(masking)
+            || readable.patterns.len() < masking.patterns.len(),
+        tools: Vec::new(),
+    };
+    for field in masking.fields.iter().filter(|field| cannot_be_read(field)) {
+        unreadable.add(Unreadable {
+            everything: false,
+            tools: vec![field.tool.clone()],
+        });
+    }
+    (readable, unreadable)
+}
+
+/// Fields that the output schema of a tool leaves no mask for, so that its answers will be withheld (law 27).
+pub(super) fn unmaskable(
+    object: &ObjectId,
+    masking: &Masking,
+    schemas: &[(String, Value)],
+) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    for (index, field) in masking.fields.iter().enumerate() {
+        let action = field.action.or(masking.action);
+        for (tool, schema) in schemas {
+            let rule = FieldRule {
+                tool: tool.clone(),
+                path: field.path.clone(),
+                action: action.unwrap_or(defaults::MASK_ACTION),
+                keep_last: field.keep_last.unwrap_or(defaults::KEEP_LAST),
+            };
+            let concerned = Glob::new(&field.tool, GlobKind::Name).matches(tool);
+            let told = unmaskable_by(schema, std::slice::from_ref(&rule));
+            let told = told.into_iter().filter(|_| concerned);
+            found.extend(told.map(|why| {
+                let path = format!("spec.masking.fields[{index}]");
+                let expected = format!("a field that the output schema of `{tool}` lets be masked");
+                Mistake::new(object, &path, expected, format!("`{}`", field.path)).with_hint(why)
+            }));
+        }
     }
     found
 }

@@ -72,6 +72,28 @@ pub fn compile_stored(sources: &Sources, gateway: &GatewayName) -> Result<Compil
     Ok(assembly.finish(gateway))
 }
 
+/// What the output schemas of tools, by name, say about the masking in force on a gateway (law 27): warnings.
+#[must_use]
+pub fn unmaskable(
+    sources: &Sources,
+    gateway: &GatewayName,
+    schemas: &[(String, serde_json::Value)],
+) -> Vec<Mistake> {
+    let object = ObjectId::gateway(&gateway.namespace, &gateway.name);
+    let own = sources.gateway(gateway).into_iter();
+    let own = own.map(|named| (object.clone(), &named.spec.masking));
+    let policies = policies_of(sources, gateway).into_iter().map(|policy| {
+        let object = ObjectId::policy(&policy.namespace, &policy.name);
+        (object, &policy.spec.masking)
+    });
+    let floors = guardrails_of(sources, &gateway.namespace).into_iter();
+    let floors = floors.map(|floor| (ObjectId::guardrail(&floor.name), &floor.spec.masking));
+    own.chain(policies)
+        .chain(floors)
+        .flat_map(|(object, masking)| masking::unmaskable(&object, masking, schemas))
+        .collect()
+}
+
 /// The guardrails over a namespace, by name.
 fn guardrails_of<'s>(sources: &'s Sources, namespace: &str) -> Vec<&'s Named<GuardrailSpec>> {
     let labels = sources.labels_of(namespace);
@@ -118,9 +140,15 @@ struct Assembly<'s> {
 impl<'s> Assembly<'s> {
     fn new(named: &'s Named<GatewaySpec>, gateway: ObjectId) -> Self {
         let mistakes = gateway::mistakes(&gateway, &named.spec);
+        let (masking, unreadable) = masking::readable(&named.spec.masking);
+        let mut settings = Settings::of(&GatewaySpec {
+            masking,
+            ..named.spec.clone()
+        });
+        settings.unreadable_masking.add(unreadable);
         Self {
             spec: &named.spec,
-            settings: Settings::of(&named.spec),
+            settings,
             objects: Vec::new(),
             below: Vec::new(),
             warnings: lint::gateway(&gateway, &named.spec),
@@ -161,7 +189,9 @@ impl<'s> Assembly<'s> {
                 gateway: &self.gateway,
                 guardrail: &guardrail.name,
             };
-            narrowing.apply(spec, &mut self.settings, &mut self.below);
+            let (masking, unreadable) = masking::readable(&spec.masking);
+            self.settings.unreadable_masking.add(unreadable);
+            narrowing.apply(spec, &masking, &mut self.settings, &mut self.below);
         }
     }
 
@@ -172,7 +202,9 @@ impl<'s> Assembly<'s> {
             let (content, mistakes) = policy_content(&object, policy);
             self.objects.push(content);
             self.mistakes.extend(mistakes);
-            self.settings.add_masking(&policy.spec.masking);
+            let (masking, unreadable) = masking::readable(&policy.spec.masking);
+            self.settings.add_masking(&masking);
+            self.settings.unreadable_masking.add(unreadable);
             guardrail::check_policy(&floors, &object, &policy.spec, &mut self.below);
             self.warnings.extend(lint::policy(&object, &policy.spec));
         }
@@ -185,6 +217,8 @@ impl<'s> Assembly<'s> {
             Some(DenyReason::BelowGuardrail)
         } else if self.gateway_broken {
             Some(DenyReason::NoPolicy)
+        } else if self.settings.unreadable_masking.everything {
+            Some(DenyReason::MaskingUnreadable)
         } else {
             None
         };

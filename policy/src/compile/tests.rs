@@ -18,7 +18,9 @@ fn sources(gateway: &Value, policy: &Value, guardrails: &Value) -> Sources {
     let mut policy = policy.clone();
     policy["targetRefs"] = json!([{ "kind": "McpGateway", "name": "inventory" }]);
     let mut gateway = gateway.clone();
-    gateway["server"] = json!({});
+    if gateway.get("server").is_none() {
+        gateway["server"] = json!({});
+    }
     serde_json::from_value(json!({
         "gateways": [{ "namespace": "shop", "name": "inventory", "spec": gateway }],
         "policies": [{ "namespace": "shop", "name": "clerks", "spec": policy }],
@@ -69,6 +71,29 @@ fn all_mistakes_of_all_objects_are_told_at_once_with_their_paths() {
         "McpGateway shop/inventory spec.listener.trustedProxies[0]",
         "McpGateway shop/inventory spec.masking.patterns[0].regex",
         "McpGuardrail floor spec.rules[0]",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn urls_and_forwarded_headers_are_judged_by_the_readers_that_put_them_in_force() {
+    let gateway = json!({
+        "publicUrl": "https://inventory.example.com/mcp?x=1",
+        "additionalUrls": ["https://other.example.com/mcp", "https://u:p@h/mcp"],
+        "server": { "forwardHeaders": ["X-Tenant", "Cookie", "not a name", "Mcp-Name"] },
+    });
+    let mistakes = compile(
+        &sources(&gateway, &json!({ "rules": [] }), &json!([])),
+        &name(),
+    );
+    let mistakes = mistakes.unwrap_err();
+    let told: Vec<_> = mistakes.iter().map(|found| found.path.as_str()).collect();
+    let expected = [
+        "spec.additionalUrls[1]",
+        "spec.publicUrl",
+        "spec.server.forwardHeaders[1]",
+        "spec.server.forwardHeaders[2]",
+        "spec.server.forwardHeaders[3]",
     ];
     assert_eq!(told, expected);
 }
@@ -406,4 +431,26 @@ fn law_23_detectors_of_guardrails_stand_apart_from_what_authors_wrote() {
     let settings = compiled.content.settings;
     assert_eq!(settings.platform_detectors, ["Email"]);
     assert_eq!(settings.masking.detectors.unwrap(), ["Financial", "Email"]);
+}
+
+#[test]
+fn law_27_a_field_that_a_known_schema_leaves_no_mask_for_is_warned_of_where_it_is_written() {
+    let masking = json!({ "action": "Redact", "fields": [
+        { "tool": "get_*", "path": "$.email" },
+        { "tool": "get_*", "path": "$.level" },
+        { "tool": "list", "path": "$.level" },
+    ] });
+    let policy =
+        json!({ "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }], "masking": masking });
+    let sources = sources(&json!({}), &policy, &json!([]));
+    let schema = json!({ "type": "object", "required": ["level"], "properties": {
+        "email": { "type": "string" }, "level": { "const": "gold" } } });
+    let known = [("get_customer".to_owned(), schema)];
+    let found = unmaskable(&sources, &name(), &known);
+    let [found] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(found.path, "spec.masking.fields[1]");
+    assert!(found.hint.as_ref().unwrap().contains("will be withheld"));
+    assert!(unmaskable(&sources, &name(), &[]).is_empty());
 }

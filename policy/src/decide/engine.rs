@@ -147,7 +147,8 @@ impl Bundle {
     }
 
     /// What refuses every call, whatever it asks for.
-    pub(super) fn standing_refusal(&self, now: UnixMillis) -> Option<DenyReason> {
+    #[must_use]
+    pub fn standing_refusal(&self, now: UnixMillis) -> Option<DenyReason> {
         let expired = self.expires.is_some_and(|end| end <= now);
         self.refusal
             .or(expired.then_some(DenyReason::PolicyExpired))
@@ -171,7 +172,31 @@ impl Bundle {
         let postings = self.postings(operation).map_err(refuse)?;
         self.check_twins(operation, facts, &postings)
             .map_err(refuse)?;
-        Ok(self.weigh_rules(operation, facts, &postings))
+        let weighed = self.weigh_rules(operation, facts, &postings);
+        Ok(self.unless_unreadable(operation, weighed))
+    }
+
+    /// A tool whose answers could not be masked does not run for nothing (law 7); no Observe lifts that (law 6).
+    fn unless_unreadable<'b>(
+        &self,
+        operation: &Operation<'_>,
+        weighed: Weighed<'b>,
+    ) -> Weighed<'b> {
+        let Operation::Tool { name, .. } = operation else {
+            return weighed;
+        };
+        let denied = matches!(weighed.conclusion, Conclusion::Deny { .. });
+        if denied || !self.unreadable.iter().any(|glob| glob.matches(name)) {
+            return weighed;
+        }
+        Weighed {
+            conclusion: Conclusion::Deny {
+                reason: DenyReason::MaskingUnreadable,
+                rule: None,
+                missing_scopes: Vec::new(),
+            },
+            ..weighed
+        }
     }
 
     /// The postings of every target that names what the call asks for. `methods` of an Allow or hold say nothing

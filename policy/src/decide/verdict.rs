@@ -183,6 +183,8 @@ deny_reasons! {
     PolicyExpired = "policy_expired", "the policy in force has expired";
     /// The gateway is below the platform's floor (law 6).
     BelowGuardrail = "below_guardrail", "the gateway is below a guardrail";
+    /// The gateway, or this tool, is under masking that no longer compiles (law 7).
+    MaskingUnreadable = "masking_unreadable", "a part of the masking in force cannot be read";
     /// The resumed call is held by other rules than those approved (law 19).
     GrantMismatch = "grant_mismatch", "the approval does not cover the rules that now hold this call";
     /// The method table does not name this method.

@@ -40,8 +40,13 @@ impl Rule {
     }
 
     pub(super) fn applies_to(&self, tool: &str) -> bool {
-        glob(self.tool.as_bytes(), tool.as_bytes())
+        fits(&self.tool, tool)
     }
+}
+
+/// Whether the tool of a field rule means this one.
+pub(super) fn fits(pattern: &str, tool: &str) -> bool {
+    glob(pattern.as_bytes(), tool.as_bytes())
 }
 
 /// The values that rules name, by where they begin in the document.

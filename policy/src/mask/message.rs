@@ -7,12 +7,18 @@ use crate::json::{Document, Kind, Node};
 use super::place::Place;
 use super::session::Session;
 use super::walk::{At, Fate, Walk, texts_in};
-use super::{Masked, Masker, Scope, Withheld};
+use super::{MaskReport, Masked, Masker, Scope, Withheld};
 
 /// Our mark (law 18): JSON pointers of what was masked.
 const MARK: &str = "dev.sallyport/redacted";
 
 pub(super) fn mask_message(masker: &Masker, document: &Document, scope: &Scope<'_>) -> Masked {
+    if masker.unreadable.withholds(scope.tool()) {
+        return Masked::Withheld {
+            report: MaskReport::default(),
+            why: Withheld::Unreadable,
+        };
+    }
     let mut session = Session::new(masker, scope);
     let mut walk = Walk::new(&mut session, document, false);
     let messages = match document.root().kind() {

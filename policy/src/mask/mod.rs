@@ -47,7 +47,10 @@ pub use detector::{
 };
 pub use report::MaskReport;
 pub use schema::unmaskable;
-pub use settings::{FieldRule, MaskError, MaskingSettings, Pattern, check_pattern};
+pub use settings::{FieldRule, MaskError, MaskingSettings, Pattern, Unreadable, check_pattern};
+
+/// What stands for a text of which nothing may be shown.
+const NOTHING: &str = "[redacted:Unsettled]";
 
 /// The gateway's secret (law 19) that keys hashes and previews.
 #[derive(Clone)]
@@ -91,6 +94,17 @@ pub enum Scope<'a> {
     ServerRequest { method: &'a str },
 }
 
+impl<'a> Scope<'a> {
+    fn tool(&self) -> Option<&'a str> {
+        match *self {
+            Self::ResultOf { tool, .. }
+            | Self::ErrorOf { tool, .. }
+            | Self::Notification { tool, .. } => tool,
+            Self::ServerRequest { .. } => None,
+        }
+    }
+}
+
 /// What became of a message.
 #[derive(Debug)]
 pub enum Masked {
@@ -117,6 +131,8 @@ pub enum Withheld {
     Opaque,
     #[error("the message is not a JSON-RPC message")]
     Shape,
+    #[error("a part of the masking in force cannot be read")]
+    Unreadable,
 }
 
 /// What an approver sees of a call's arguments (law 23).
@@ -135,6 +151,7 @@ pub struct Masker {
     /// The same as `engine` with every hit redacted; none where `engine` does just that.
     kept: Option<Engine>,
     fields: Vec<Rule>,
+    unreadable: Unreadable,
     key: MaskKey,
 }
 
@@ -180,6 +197,7 @@ impl Masker {
                 .iter()
                 .map(Rule::new)
                 .collect::<Result<_, _>>()?,
+            unreadable: settings.unreadable.clone(),
             key: key.clone(),
         })
     }
@@ -201,6 +219,9 @@ impl Masker {
     #[must_use]
     pub fn mask_text<'t>(&self, text: &'t str) -> (Cow<'t, str>, MaskReport) {
         let mut report = MaskReport::default();
+        if self.unreadable.everything {
+            return (Cow::Borrowed(NOTHING), report);
+        }
         let masked = text::mask_text(
             &self.engine,
             &self.key,

@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::source::masking::{MaskAction, Masking};
 
 use super::detector::{Detector, Group, NotADetector, detectors_named};
 use super::engine::compiled;
+use super::field::fits;
 
 /// How much `Partial` leaves where nobody says, in characters.
 const KEEP_LAST: u8 = 4;
@@ -23,6 +26,43 @@ pub struct MaskingSettings {
     pub platform: BTreeSet<Detector>,
     pub patterns: Vec<Pattern>,
     pub fields: Vec<FieldRule>,
+    /// What is withheld because nobody can say any more what of it must be masked.
+    pub unreadable: Unreadable,
+}
+
+/// What stored masking that no longer compiles would have masked (law 7): nothing of it goes out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unreadable {
+    /// A detector or pattern could have been about any text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everything: bool,
+    /// A field rule was about the answers of these tools; `*` matches any characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+}
+
+impl Unreadable {
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        !self.everything && self.tools.is_empty()
+    }
+
+    /// Adds what another section withholds.
+    pub fn add(&mut self, other: Self) {
+        self.everything |= other.everything;
+        for tool in other.tools {
+            if !self.tools.contains(&tool) {
+                self.tools.push(tool);
+            }
+        }
+    }
+
+    /// Whether nothing that concerns this tool, or no tool, may go out.
+    pub(super) fn withholds(&self, tool: Option<&str>) -> bool {
+        let concerns = |tool: &str| self.tools.iter().any(|glob| fits(glob, tool));
+        self.everything || tool.is_some_and(concerns)
+    }
 }
 
 /// A user's own pattern. The first capture group is the secret where there is one, else the whole match.
@@ -60,6 +100,7 @@ impl Default for MaskingSettings {
             platform: BTreeSet::new(),
             patterns: Vec::new(),
             fields: Vec::new(),
+            unreadable: Unreadable::default(),
         }
     }
 }

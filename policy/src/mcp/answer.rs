@@ -41,8 +41,9 @@ pub enum Answer<'a> {
         message: Option<&'a str>,
         visible: bool,
     },
-    /// Budget or concurrency (law 8).
+    /// Too much of something (law 8): calls in a budget's time, calls at once, or requests that await approval.
     Limited {
+        of: Surplus,
         reason: &'a str,
         retry_after_secs: u64,
     },
@@ -58,8 +59,13 @@ pub enum Answer<'a> {
         why: Unapproved,
         reason: Option<&'a str>,
     },
-    /// The answer exists and is not given out (laws 13, 27, 31). `ran`: the client hears that the call was executed.
-    Withheld { reason: &'a str, ran: bool },
+    /// The answer exists and is not given out (laws 13, 27, 31). `reason` is the stable code (law 18), `why` the
+    /// sentence for people and models. `ran`: the client hears that the call was executed.
+    Withheld {
+        reason: &'a str,
+        why: &'a str,
+        ran: bool,
+    },
     /// No answer from the server.
     Upstream { why: Upstream },
     /// We cannot judge or record now: fail closed.
@@ -77,7 +83,14 @@ pub enum Unapproved {
     Used,
     /// Used, and nobody knows whether it took effect (law 21).
     UsedOutcomeUnknown,
-    TooManyPending,
+}
+
+/// What there is too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surplus {
+    Calls,
+    /// Requests of this caller that await approval.
+    Requests,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +210,10 @@ pub fn reply(asked: &Asked<'_>, answer: &Answer<'_>) -> Reply {
         } => denied(asked, reason, *message),
         Answer::Denied { visible: false, .. } => absent(asked, None),
         Answer::Limited {
+            of,
             reason,
             retry_after_secs,
-        } => limited(asked, reason, *retry_after_secs),
+        } => limited(asked, *of, reason, *retry_after_secs),
         Answer::Pending {
             request,
             expires_at,
@@ -210,7 +224,7 @@ pub fn reply(asked: &Asked<'_>, answer: &Answer<'_>) -> Reply {
             why,
             reason,
         } => unapproved(asked, request, *why, *reason),
-        Answer::Withheld { reason, ran } => withheld(asked, reason, *ran),
+        Answer::Withheld { reason, why, ran } => withheld(asked, reason, why, *ran),
         Answer::Upstream { why } => upstream(asked, *why),
         Answer::Unavailable { reason } => {
             let text = format!("The guard cannot decide now ({reason}); nothing was done");
@@ -296,8 +310,14 @@ fn empty_list(asked: &Asked<'_>, surface: Surface, mark: Option<Value>) -> Reply
     asked.result(result)
 }
 
-fn limited(asked: &Asked<'_>, reason: &str, seconds: u64) -> Reply {
-    let text = format!("Too many calls ({reason}); try again in {seconds} s");
+fn limited(asked: &Asked<'_>, of: Surplus, reason: &str, seconds: u64) -> Reply {
+    let text = match of {
+        Surplus::Calls => format!("Too many calls ({reason}); try again in {seconds} s"),
+        Surplus::Requests => format!(
+            "Too many requests await approval ({reason}); nothing was done. Wait until one is decided, or try \
+             again in {seconds} s"
+        ),
+    };
     let marks = json!({ mark::DENIED: { "reason": reason }, mark::RETRY_AFTER: seconds });
     if asked.is_tool() {
         return asked.tool_error(&text, &marks);
@@ -357,21 +377,17 @@ impl Unapproved {
                 "used_outcome_unknown",
                 "it was used, and whether the call took effect is unknown; check before asking again",
             ),
-            Self::TooManyPending => (
-                "too_many_pending",
-                "too many requests are pending; nothing was done, wait for one to be decided",
-            ),
         }
     }
 }
 
-fn withheld(asked: &Asked<'_>, reason: &str, ran: bool) -> Reply {
+fn withheld(asked: &Asked<'_>, reason: &str, why: &str, ran: bool) -> Reply {
     let text = if ran {
         format!(
-            "The call was executed, and its answer is withheld ({reason}). Do not repeat it blindly"
+            "The call was executed, and its answer is withheld ({why}). Do not repeat it blindly"
         )
     } else {
-        format!("The answer is withheld ({reason}); the call was not executed")
+        format!("The answer is withheld ({why}); the call was not executed")
     };
     let marks = json!({ mark::DENIED: { "reason": reason, "withheld": true, "executed": ran } });
     asked.failure(code::WITHHELD, &text, marks)

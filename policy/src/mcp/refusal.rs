@@ -39,10 +39,7 @@ pub enum Refusal<'a> {
     Batch {
         limit: usize,
     },
-    MediaType,
     NotAcceptable,
-    Origin,
-    Host,
     /// Unknown, ended, or another's: all the same to the caller (law 11).
     Session,
     /// A session id is needed and missing.
@@ -82,18 +79,11 @@ pub fn refusal(what: &Refusal<'_>) -> Reply {
             None,
             &format!("Invalid Request: a batch of more than {limit} messages"),
         ),
-        Refusal::MediaType => invalid(
-            415,
-            None,
-            "Invalid Request: Content-Type must be application/json, without Content-Encoding",
-        ),
         Refusal::NotAcceptable => invalid(
             406,
             None,
             "Invalid Request: Accept must list application/json and text/event-stream",
         ),
-        Refusal::Origin => invalid(403, None, "Invalid Origin"),
-        Refusal::Host => invalid(403, None, "Invalid Host"),
         Refusal::Session => invalid(404, None, "Session not found"),
         Refusal::NoSession => invalid(
             400,

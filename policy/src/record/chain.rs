@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{CallId, Digest, SessionId};
 use crate::time::UnixMillis;
 
-use super::event::{Event, PayloadKind};
+use super::event::{Event, Outcome, PayloadKind};
 
 /// Where in a chain an event stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,34 @@ pub enum Progress {
     Requested,
     /// The server may have been given it.
     Forwarded,
+    /// The client may have been given the server's answer. The head of a segment does not tell this apart.
+    #[serde(rename = "forwarded", skip_deserializing)]
+    Answered,
+    /// The same with an error.
+    #[serde(rename = "forwarded", skip_deserializing)]
+    Failed,
+}
+
+impl Progress {
+    /// How a call ends that got so far and whose task is gone: as answered where that is on record, since an answer
+    /// goes out only after its event.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Requested | Self::Forwarded => Outcome::Unknown,
+            Self::Answered => Outcome::Succeeded,
+            Self::Failed => Outcome::Failed,
+        }
+    }
+
+    /// Whether the server may have been given the call.
+    #[must_use]
+    pub fn executed(self) -> bool {
+        match self {
+            Self::Requested => false,
+            Self::Forwarded | Self::Answered | Self::Failed => true,
+        }
+    }
 }
 
 /// Why an event does not fit its chain. Always the writer's fault.
@@ -167,6 +195,17 @@ impl Chains {
         } else if let Event::Forwarded(event) = &record.event {
             if let Some(progress) = chain.open.get_mut(&event.call) {
                 *progress = Progress::Forwarded;
+            }
+        } else if let Event::Answered(event) = &record.event
+            && event.status.is_some()
+        {
+            // Without a status the server's answer was withheld, and only the end tells what became of it.
+            if let Some(progress) = chain.open.get_mut(&event.call) {
+                *progress = if event.is_error {
+                    Progress::Failed
+                } else {
+                    Progress::Answered
+                };
             }
         } else if let Event::CallEnded(event) = &record.event {
             self.calls -= usize::from(chain.open.remove(&event.call).is_some());

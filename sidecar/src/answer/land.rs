@@ -437,7 +437,8 @@ impl Flight {
     /// The client hears that the call ran and that its answer is not given out (laws 13, 27, 31).
     async fn withheld(mut self, code: &'static str, why: &str, report: MaskReport) -> Landed {
         let told = answer::Answer::Withheld {
-            reason: why,
+            reason: code,
+            why,
             ran: true,
         };
         let reply = answer::reply(&self.asked(), &told);

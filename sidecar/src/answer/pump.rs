@@ -171,7 +171,7 @@ pub async fn run(
                     out = mpsc::channel(1).0;
                 }
             }
-            Next::Said(Some(Ok(Item::Comment(text)))) => emit(&out, Item::Comment(text)).await,
+            Next::Said(Some(Ok(Item::Comment(_)))) => emit(&out, alive()).await,
             Next::Said(Some(Ok(Item::Event(event)))) => {
                 resumable |= event.id.is_some();
                 match one(flight, event, &out).await {
@@ -220,7 +220,7 @@ async fn next(
         },
         next = timeout(KEEP_ALIVE, events.next()) => match next {
             Ok(next) => Next::Said(next),
-            Err(_) => Next::Said(Some(Ok(Item::Comment(Bytes::new())))),
+            Err(_) => Next::Said(Some(Ok(alive()))),
         },
     }
 }
@@ -330,6 +330,12 @@ async fn broken(flight: Flight, why: &str, out: &mpsc::Sender<Item>) -> Option<F
 
 fn stray() {
     tracing::info!(target: "sallyport::audit", code = "stray_response", "an answer to no open request was dropped");
+}
+
+/// A comment keeps a connection open and says nothing; a server's own text there is neither judged nor recorded, so
+/// it stays behind.
+fn alive() -> Item {
+    Item::Comment(Bytes::new())
 }
 
 /// A client that is gone hears nothing more; whoever follows the call notices by other means.
@@ -467,8 +473,7 @@ pub async fn run_session(mut context: Context, mut events: Events, out: mpsc::Se
             next = timeout(KEEP_ALIVE, events.next()) => next,
         };
         match next {
-            Err(_) => emit(&out, Item::Comment(Bytes::new())).await,
-            Ok(Some(Ok(Item::Comment(text)))) => emit(&out, Item::Comment(text)).await,
+            Err(_) | Ok(Some(Ok(Item::Comment(_)))) => emit(&out, alive()).await,
             Ok(Some(Ok(Item::Event(event)))) => session_event(&context, event, &out).await,
             Ok(Some(Err(error))) => {
                 tracing::debug!(%error, "a session's stream ended");

@@ -203,7 +203,12 @@ async fn resolve(
             Answer::Accepted
         }
         Waited::Refused(reason) => {
-            denied(context, call, departure.trail, &Denial::new(reason)).await
+            let mut denial = Denial::new(reason);
+            if reason == DenyReason::TooManyPending {
+                // As long as a held call would wait; a decision may come sooner.
+                denial.retry_after = Some(context.policy.bundle.settings().approvals.hold);
+            }
+            denied(context, call, departure.trail, &denial).await
         }
         Waited::StillPending { request, expires } => {
             pending(context, call, departure, &request, expires).await
@@ -580,7 +585,6 @@ fn unapproved_code(why: Unapproved) -> &'static str {
         Unapproved::Expired | Unapproved::Withdrawn => DenyReason::ApprovalExpired.code(),
         Unapproved::Revoked => DenyReason::GrantRevoked.code(),
         Unapproved::Used | Unapproved::UsedOutcomeUnknown => DenyReason::GrantUsed.code(),
-        Unapproved::TooManyPending => DenyReason::TooManyPending.code(),
     }
 }
 

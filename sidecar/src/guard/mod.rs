@@ -11,13 +11,15 @@ mod send;
 mod windows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use sallyport_policy::decide::{
     Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict,
 };
 use sallyport_policy::json::Document;
-use sallyport_policy::mcp::answer::{self, Asked, Reply};
+use sallyport_policy::mcp::answer::{self, Asked, Reply, Surplus};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
 use sallyport_policy::mcp::headers::{HeaderError, Mirror};
 use sallyport_policy::mcp::message::{Id, Message, Response};
@@ -40,6 +42,9 @@ use crate::upstream::UpstreamError;
 pub(crate) use held::pour;
 pub use send::{ask_for_list, end_session, open_stream, refuse_server};
 pub use windows::Windows;
+
+/// When a place among the running calls may be free again.
+const A_MOMENT: Duration = Duration::ZERO;
 
 /// What the client gets for one message.
 #[derive(Debug)]
@@ -79,7 +84,8 @@ pub async fn pass(context: &Context, document: &Document, message: &Message<'_>)
         });
         return refused(context, message, "header_mismatch", reply).await;
     }
-    let tool = match call.tool() {
+    // What is refused whatever it asks for needs no definition, and nothing may be asked of the server for it.
+    let tool = match call.tool().filter(|_| refused_anyway(context).is_none()) {
         Some(name) => match context.gateway.catalog.entry(context, name).await {
             Ok(tool) => tool,
             Err(error) => return unlisted(context, document, &call, &error).await,
@@ -115,7 +121,9 @@ async fn judge(
         .budgets()
         .enter(usize::try_from(limit).unwrap_or(usize::MAX))
     else {
-        return denied(context, call, trail, &Denial::new(DenyReason::TooManyCalls)).await;
+        let mut denial = Denial::new(DenyReason::TooManyCalls);
+        denial.retry_after = Some(A_MOMENT);
+        return denied(context, call, trail, &denial).await;
     };
     let decision = decide(context, call, tool);
     note(&mut trail, &decision, context);
@@ -193,6 +201,9 @@ fn quarantined(
     let Target::Tool { .. } = call.target else {
         return None;
     };
+    if refused_anyway(context).is_some() {
+        return None;
+    }
     match tool {
         None => Some(Denial::new(DenyReason::UnknownTool)),
         Some(entry) if entry.is_quarantined(context.policy.pins) => {
@@ -200,6 +211,10 @@ fn quarantined(
         }
         Some(_) => None,
     }
+}
+
+fn refused_anyway(context: &Context) -> Option<DenyReason> {
+    context.policy.bundle.standing_refusal(context.now())
 }
 
 /// The server's list cannot be read, so the call cannot be judged: nothing is sent (law 29).
@@ -268,17 +283,30 @@ fn denial_answer(context: &Context, call: &Call<'_>, denial: &Denial) -> Answer 
     // A challenge answers a whole HTTP request, and an element of a batch is only a part of one.
     if denial.reason == DenyReason::InsufficientScope
         && context.may_wait
-        && let Some(resource) = &context.policy.resource
+        && let Some(resource) = &context.resource
     {
         return Answer::Challenge(resource.insufficient_scope(&denial.missing_scopes));
     }
+    let retry_after = denial
+        .retry_after
+        .map(|wait| wait.as_secs().saturating_add(1));
     let Some(asked) = Asked::by(call) else {
-        return Answer::Reply(refusal(&Malformed::Notification));
+        let mut reply = refusal(&Malformed::Notification);
+        if retry_after.is_some() {
+            reply.http_status = StatusCode::TOO_MANY_REQUESTS.as_u16();
+            reply.retry_after = retry_after;
+        }
+        return Answer::Reply(reply);
     };
-    let told = match denial.retry_after {
-        Some(wait) => answer::Answer::Limited {
+    let told = match retry_after {
+        Some(retry_after_secs) => answer::Answer::Limited {
+            of: if denial.reason == DenyReason::TooManyPending {
+                Surplus::Requests
+            } else {
+                Surplus::Calls
+            },
             reason: denial.reason.code(),
-            retry_after_secs: wait.as_secs().saturating_add(1),
+            retry_after_secs,
         },
         None => answer::Answer::Denied {
             reason: denial.reason.code(),
@@ -298,10 +326,7 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
         return false;
     }
     // What refuses everything tells nothing about one tool; hidden, it would look as if the server had lost its tools.
-    if matches!(
-        denial.reason,
-        DenyReason::NoPolicy | DenyReason::PolicyExpired | DenyReason::BelowGuardrail
-    ) {
+    if refused_anyway(context) == Some(denial.reason) {
         return true;
     }
     let listed = match &call.target {

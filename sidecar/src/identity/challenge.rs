@@ -4,9 +4,11 @@
 //! A 403 carries a challenge for missing scopes only: real clients take any other for a step-up and repeat the call.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, StatusCode};
+use sallyport_policy::endpoint::{NotAResource, ResourceUrl};
 use serde::Serialize;
 
 use super::error::TokenError;
@@ -16,7 +18,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// The gateway as an OAuth resource: one public URL and what a client must know to get a token for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedResource {
-    resource: String,
+    url: ResourceUrl,
     metadata_url: String,
     metadata_path: String,
     scopes: Vec<String>,
@@ -32,14 +34,6 @@ pub struct ResourceFacts {
     pub scopes: Vec<String>,
     pub name: Option<String>,
     pub documentation: Option<String>,
-}
-
-/// A `publicUrl` that cannot be a resource identifier.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{url}` is not a resource identifier: {why}")]
-pub struct NotAResource {
-    url: String,
-    why: &'static str,
 }
 
 #[derive(Serialize)]
@@ -59,8 +53,8 @@ struct Document<'a> {
 impl ProtectedResource {
     /// `url` is `publicUrl` or one of `additionalUrls`; it never comes from a request.
     pub fn new(url: &str, facts: &ResourceFacts) -> Result<Self, NotAResource> {
-        let (origin, path) = origin_and_path(url)?;
-        let metadata_path = format!("{WELL_KNOWN}{path}");
+        let parsed = ResourceUrl::parse(url)?;
+        let metadata_path = format!("{WELL_KNOWN}{}", parsed.path());
         let scopes = demanded(&facts.scopes);
         let document = Document {
             resource: url,
@@ -75,8 +69,8 @@ impl ProtectedResource {
             why: "its metadata cannot be written",
         })?;
         Ok(Self {
-            resource: url.to_owned(),
-            metadata_url: format!("{origin}{metadata_path}"),
+            metadata_url: format!("{}{metadata_path}", parsed.origin()),
+            url: parsed,
             metadata_path,
             scopes,
             document: document.into(),
@@ -86,7 +80,7 @@ impl ProtectedResource {
     /// The resource identifier (RFC 8707), which is also the default audience.
     #[must_use]
     pub fn resource(&self) -> &str {
-        &self.resource
+        self.url.as_str()
     }
 
     /// Where clients find the document, as they see it from outside.
@@ -99,6 +93,17 @@ impl ProtectedResource {
     #[must_use]
     pub fn serves_metadata_at(&self, path: &str) -> bool {
         path == self.metadata_path || path == WELL_KNOWN
+    }
+
+    /// Whether a Host names it; a port that the URL leaves out may be said all the same.
+    fn is_at(&self, authority: &str) -> bool {
+        let own = self.url.authority();
+        let given = authority.to_ascii_lowercase();
+        let given = given
+            .strip_suffix(":443")
+            .or_else(|| given.strip_suffix(":80"))
+            .unwrap_or(&given);
+        own == given || own.strip_suffix(":443").or_else(|| own.strip_suffix(":80")) == Some(given)
     }
 
     /// The document, `application/json`; to be served to anyone by GET and HEAD with any origin allowed.
@@ -132,6 +137,54 @@ impl ProtectedResource {
         parts.push_scopes(&demanded(scopes));
         parts.push("resource_metadata", &self.metadata_url);
         parts.challenge(StatusCode::FORBIDDEN)
+    }
+}
+
+/// Every URL of one gateway as an OAuth resource, each with its own metadata (RFC 9728); the first is the public one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources(Vec<Arc<ProtectedResource>>);
+
+impl Resources {
+    pub fn new<'u>(
+        urls: impl IntoIterator<Item = &'u str>,
+        facts: &ResourceFacts,
+    ) -> Result<Self, NotAResource> {
+        let read = |url| ProtectedResource::new(url, facts).map(Arc::new);
+        urls.into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether metadata of any of them stands at this path.
+    #[must_use]
+    pub fn serves_metadata_at(&self, path: &str) -> bool {
+        self.0
+            .iter()
+            .any(|resource| resource.serves_metadata_at(path))
+    }
+
+    /// The one that a request means. The caller's Host only chooses among what was configured, and whoever names none
+    /// of it means the public URL: its place is told to callers of any other name, never one made from their words.
+    #[must_use]
+    pub fn asked(&self, authority: Option<&str>, path: &str) -> Option<&Arc<ProtectedResource>> {
+        let here = |resource: &&Arc<ProtectedResource>| {
+            authority.is_some_and(|authority| resource.is_at(authority))
+        };
+        let fits = |resource: &&Arc<ProtectedResource>| {
+            resource.url.path() == path || resource.metadata_path == path
+        };
+        let mut named = self.0.iter().filter(here);
+        let first = named.clone().next();
+        named
+            .find(fits)
+            .or(first)
+            .or_else(|| {
+                self.0
+                    .iter()
+                    .find(|resource| resource.metadata_path == path)
+            })
+            .or(self.0.first())
     }
 }
 
@@ -205,33 +258,6 @@ fn quotable(value: &str) -> Cow<'_, str> {
     )
 }
 
-/// Scheme and authority of a resource URL, and its path as RFC 9728 section 3.1 inserts it: a lone `/` counts as none.
-fn origin_and_path(url: &str) -> Result<(String, &str), NotAResource> {
-    let wrong = |why| NotAResource {
-        url: url.to_owned(),
-        why,
-    };
-    if url.contains('#') {
-        return Err(wrong("it has a fragment"));
-    }
-    let parsed: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
-    let (Some(scheme), Some(authority)) = (parsed.scheme_str(), parsed.authority()) else {
-        return Err(wrong("it is not absolute"));
-    };
-    if !matches!(scheme, "https" | "http") {
-        return Err(wrong("its scheme is neither https nor http"));
-    }
-    if authority.as_str().contains('@') {
-        return Err(wrong("it carries credentials"));
-    }
-    if parsed.query().is_some() {
-        return Err(wrong("it has a query"));
-    }
-    let origin = format!("{scheme}://{authority}");
-    let path = url.get(origin.len()..).unwrap_or_default();
-    Ok((origin, path.strip_suffix('/').unwrap_or(path)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,21 +325,42 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_resource_is_refused() {
-        for url in [
-            "/mcp",
-            "h.example/mcp",
-            "ftp://h/mcp",
-            "https://h/mcp#x",
-            "https://h/mcp?a=b",
-            "https://u:p@h/mcp",
-            "",
-        ] {
-            assert!(
-                ProtectedResource::new(url, &ResourceFacts::default()).is_err(),
-                "`{url}`"
-            );
+    fn each_url_of_a_gateway_is_a_resource_of_its_own_and_the_host_chooses_among_them_only() {
+        let urls = [
+            "https://a.example/mcp",
+            "https://b.example/x/mcp",
+            "https://b.example/y/mcp",
+            "https://c.example:8443/mcp",
+        ];
+        let resources = Resources::new(urls, &ResourceFacts::default()).unwrap();
+        let rows = [
+            (Some("a.example"), "/mcp", urls[0]),
+            (Some("A.example:443"), "/mcp", urls[0]),
+            (Some("b.example"), "/y/mcp", urls[2]),
+            (Some("b.example"), "/mcp", urls[1]),
+            (Some("c.example:8443"), "/mcp", urls[3]),
+            (Some("127.0.0.1:9000"), "/mcp", urls[0]),
+            (None, "/mcp", urls[0]),
+            (
+                Some("b.example"),
+                "/.well-known/oauth-protected-resource/y/mcp",
+                urls[2],
+            ),
+            (
+                Some("127.0.0.1:9000"),
+                "/.well-known/oauth-protected-resource/x/mcp",
+                urls[1],
+            ),
+        ];
+        for (host, path, expected) in rows {
+            let asked = resources.asked(host, path).unwrap();
+            assert_eq!(asked.resource(), expected, "{host:?} {path}");
         }
+        assert!(
+            Resources::default()
+                .asked(Some("a.example"), "/mcp")
+                .is_none()
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,13 +83,15 @@ pub enum LocalIssuerError {
 
 impl LocalIssuer {
     /// Opens the key of a state folder, and makes folder and key where there are none. `group` is the one group that
-    /// may read the key beside its owner (`--approver-group`).
+    /// may read the key beside its owner (`--approver-group`); the key is handed to it, so that its accounts can issue
+    /// tokens and nobody needs the guard's account for that (law 24).
     pub fn open(state: &Path, group: Option<u32>) -> Result<Self, LocalIssuerError> {
         let path = state.join(KEY_FILE);
         if !path.exists() {
             create(state, &path).map_err(|error| error.at(&path))?;
         }
         let mut file = File::open(&path).map_err(|source| file_error(&path, source))?;
+        hand_over(&file, group).map_err(|source| file_error(&path, source))?;
         judge_access(&file, &path, group)?;
         let mut der = Zeroizing::new(Vec::with_capacity(128));
         file.read_to_end(&mut der)
@@ -259,6 +261,19 @@ fn link(draft: &Path, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         done => done,
     }
+}
+
+/// Gives the key to the approvers' group, where it is ours to give. A key that others can reach is not mended: somebody
+/// may have read it.
+fn hand_over(file: &File, group: Option<u32>) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    let private = metadata.mode() & 0o777 == 0o600;
+    let Some(group) = group.filter(|_| ours && private) else {
+        return Ok(());
+    };
+    fchown(file, None, Some(group))?;
+    file.set_permissions(fs::Permissions::from_mode(0o640))
 }
 
 /// Judged on the open file, so that it is the file that is read.

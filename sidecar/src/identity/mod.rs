@@ -18,7 +18,7 @@ mod principal;
 mod verified;
 mod verifier;
 
-pub use challenge::{Challenge, ProtectedResource, ResourceFacts};
+pub use challenge::{Challenge, ProtectedResource, ResourceFacts, Resources};
 pub use claim::ClaimPath;
 pub use config::{
     Anonymous, ClaimsMapping, ClusterIssuer, ConfigError, IdentityConfig, IssuerConfig, JwksSource,

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::head;
 use super::session::{Behind, Session};
 use crate::gateway::{Gateway, InForce};
-use crate::identity::Verified;
+use crate::identity::{ProtectedResource, Verified};
 use crate::journal::Circumstances;
 use crate::metrics::Transport;
 use crate::upstream::Lane;
@@ -39,6 +39,8 @@ pub struct Context {
     pub policy: Arc<InForce>,
     pub verified: Arc<Verified>,
     pub source: IpAddr,
+    /// The URL of the gateway that the caller means; its metadata is what a challenge points at.
+    pub resource: Option<Arc<ProtectedResource>>,
     pub headers: HeaderMap,
     pub revision: Revision,
     pub session: Option<Arc<Session>>,

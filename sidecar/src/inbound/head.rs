@@ -12,6 +12,8 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 
+use crate::identity::Resources;
+
 /// Headers that may appear once at most; `mcp-*` is checked by prefix.
 const SINGLE: [HeaderName; 8] = [
     AUTHORIZATION,
@@ -42,7 +44,7 @@ pub enum Route {
     SseStream,
     /// Where clients of that transport post, with the session in the query.
     SseMessages { session: String },
-    /// RFC 9728 metadata; the index of the resource URL it describes.
+    /// RFC 9728 metadata.
     Metadata,
 }
 
@@ -110,8 +112,8 @@ impl HeadError {
             | Self::TokenInQuery
             | Self::Upgrade
             | Self::HeaderBytes(_) => StatusCode::BAD_REQUEST,
-            Self::Host(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            // One answer to both halves of a DNS rebinding: pages do not read more into one than into the other.
+            Self::Host(_) | Self::Origin(_) => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -138,7 +140,12 @@ impl HeadError {
 }
 
 /// Checks everything that the head alone can tell and says where the request goes.
-pub fn check(parts: &Parts, names: &Names, paths: &Paths) -> Result<Route, HeadError> {
+pub fn check(
+    parts: &Parts,
+    names: &Names,
+    paths: &Paths,
+    resources: &Resources,
+) -> Result<Route, HeadError> {
     single_values(&parts.headers)?;
     if parts.headers.contains_key(CONTENT_LENGTH) && parts.headers.contains_key(TRANSFER_ENCODING) {
         return Err(HeadError::TwoFramings);
@@ -151,7 +158,7 @@ pub fn check(parts: &Parts, names: &Names, paths: &Paths) -> Result<Route, HeadE
     if query_has(&parts.uri, "access_token") {
         return Err(HeadError::TokenInQuery);
     }
-    let route = route(&parts.uri, paths)?;
+    let route = route(&parts.uri, paths, resources)?;
     method(&parts.method, &route)?;
     if parts.method == Method::POST {
         content(&parts.headers)?;
@@ -181,17 +188,14 @@ fn single_values(headers: &HeaderMap) -> Result<(), HeadError> {
 
 fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
     // HTTP/2 carries the authority in the URI, HTTP/1.1 in the header; where both are present they must agree.
-    let header = parts
-        .headers
-        .get(HOST)
-        .and_then(|value| value.to_str().ok());
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let given = match (header, authority) {
-        (Some(header), Some(authority)) if !header.eq_ignore_ascii_case(authority) => {
-            return Err(HeadError::Host(shown(header)));
-        }
-        (Some(host), _) | (None, Some(host)) => host,
-        (None, None) => return Err(HeadError::Host(String::new())),
+    let header = host_header(parts);
+    if let (Some(header), Some(authority)) = (header, parts.uri.authority())
+        && !header.eq_ignore_ascii_case(authority.as_str())
+    {
+        return Err(HeadError::Host(shown(header)));
+    }
+    let Some(given) = authority(parts) else {
+        return Err(HeadError::Host(String::new()));
     };
     let name = without_port(given).to_ascii_lowercase();
     if names.hosts.contains(&name) {
@@ -199,6 +203,16 @@ fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
     } else {
         Err(HeadError::Host(shown(given)))
     }
+}
+
+fn host_header(parts: &Parts) -> Option<&str> {
+    parts.headers.get(HOST)?.to_str().ok()
+}
+
+/// The name and port under which the caller addresses the gateway.
+pub(super) fn authority(parts: &Parts) -> Option<&str> {
+    let stated = parts.uri.authority().map(http::uri::Authority::as_str);
+    host_header(parts).or(stated)
 }
 
 /// Whether a page of this origin may use the gateway; programs send none.
@@ -229,7 +243,7 @@ fn loopback_origin(origin: &str, names: &Names) -> bool {
     loopback && names.hosts.contains(&host)
 }
 
-fn route(uri: &Uri, paths: &Paths) -> Result<Route, HeadError> {
+fn route(uri: &Uri, paths: &Paths, resources: &Resources) -> Result<Route, HeadError> {
     let path = uri.path();
     if path == paths.mcp {
         return Ok(Route::Mcp);
@@ -243,6 +257,8 @@ fn route(uri: &Uri, paths: &Paths) -> Result<Route, HeadError> {
     }
     match path.strip_prefix(METADATA_PREFIX) {
         Some(rest) if rest.is_empty() || rest == paths.mcp || rest == "/" => Ok(Route::Metadata),
+        // Behind a proxy that changes paths, clients look where the public URL's metadata would be.
+        Some(_) if resources.serves_metadata_at(path) => Ok(Route::Metadata),
         Some(_) | None => Err(HeadError::Path),
     }
 }
@@ -387,7 +403,8 @@ mod tests {
 
     fn verdict(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Route, HeadError> {
         let parts = head(method, uri, headers);
-        check(&parts, &names(), &Paths::beside("/mcp"))
+        let resources = Resources::default();
+        check(&parts, &names(), &Paths::beside("/mcp"), &resources)
     }
 
     const JSON: (&str, &str) = ("content-type", "application/json");

@@ -22,7 +22,7 @@ use sallyport_policy::decide::DenyReason;
 
 use crate::body::ReplyBody;
 use crate::gateway::{Gateway, InForce};
-use crate::identity::{Challenge, TokenError, Verified};
+use crate::identity::{Challenge, ProtectedResource, TokenError, Verified};
 use head::Route;
 
 /// A request whose head and caller are known.
@@ -32,6 +32,8 @@ struct Admitted {
     policy: Arc<InForce>,
     verified: Arc<Verified>,
     source: IpAddr,
+    /// The URL of the gateway that the caller means.
+    resource: Option<Arc<ProtectedResource>>,
     parts: Parts,
 }
 
@@ -68,7 +70,8 @@ async fn route(
         tracing::info!(target: "sallyport::audit", code = reason.code(), %peer, "request refused");
         return reply::unavailable(reason);
     }
-    let route = match head::check(&parts, &policy.names, &gateway.paths) {
+    let checked = head::check(&parts, &policy.names, &gateway.paths, &policy.resources);
+    let route = match checked {
         Ok(route) => route,
         Err(error) => {
             gateway.metrics.refused(error.code());
@@ -79,19 +82,24 @@ async fn route(
     if parts.method == Method::OPTIONS {
         return reply::preflight();
     }
+    let asked = policy
+        .resources
+        .asked(head::authority(&parts), parts.uri.path());
+    let resource = asked.cloned();
     if route == Route::Metadata {
-        return reply::metadata(policy.resource.as_ref());
+        return reply::metadata(resource.as_deref());
     }
     let source = source_of(&parts, peer, &policy);
     let verified = match policy.verifier.authenticate(&parts.headers).await {
         Ok(verified) => verified,
-        Err(error) => return unauthorized(&gateway, &policy, peer, &error),
+        Err(error) => return unauthorized(&gateway, resource.as_deref(), peer, &error),
     };
     let admitted = Admitted {
         gateway,
         policy,
         verified,
         source,
+        resource,
         parts,
     };
     match (route, admitted.parts.method.clone()) {
@@ -114,13 +122,13 @@ fn nobody_to_ask(policy: &InForce) -> Option<DenyReason> {
 
 fn unauthorized(
     gateway: &Gateway,
-    policy: &InForce,
+    resource: Option<&ProtectedResource>,
     peer: SocketAddr,
     error: &TokenError,
 ) -> Response<ReplyBody> {
     gateway.metrics.refused(error.code());
     tracing::info!(target: "sallyport::audit", code = error.code(), %peer, %error, "caller not accepted");
-    let challenge = match &policy.resource {
+    let challenge = match resource {
         Some(resource) => resource.unauthorized(error),
         None => Challenge::without_resource(error),
     };

@@ -191,6 +191,7 @@ fn place(
         policy: Arc::clone(&admitted.policy),
         verified: Arc::clone(&admitted.verified),
         source: admitted.source,
+        resource: admitted.resource.clone(),
         headers: admitted.parts.headers.clone(),
         revision: classified.revision,
         session: open.filter(|_| !classified.opens_session),

@@ -118,6 +118,7 @@ fn place(admitted: Admitted) -> Result<Context, Box<Response<ReplyBody>>> {
         policy: admitted.policy,
         verified: admitted.verified,
         source: admitted.source,
+        resource: admitted.resource,
         headers: admitted.parts.headers,
         revision,
         session,

@@ -44,8 +44,17 @@ pub struct CallRecord {
     terms: Terms,
     began: UnixMillis,
     forwarded: bool,
+    answer: AnswerRecord,
     unsettled: Vec<Durable>,
     ended: bool,
+}
+
+/// How far the event of the server's answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnswerRecord {
+    None,
+    Noted,
+    Durable,
 }
 
 impl CallRecord {
@@ -65,6 +74,7 @@ impl CallRecord {
             terms,
             began,
             forwarded: false,
+            answer: AnswerRecord::None,
             unsettled: Vec::new(),
             ended: false,
         };
@@ -86,6 +96,9 @@ impl CallRecord {
     /// Appends an event of this call; [`CallRecord::settle`] tells whether it was stored.
     pub fn note(&mut self, event: Event, payloads: Vec<(PayloadKind, Bytes)>) {
         self.forwarded |= matches!(event, Event::Forwarded(_));
+        if matches!(event, Event::Answered(_)) || self.answer == AnswerRecord::Durable {
+            self.answer = AnswerRecord::Noted;
+        }
         let payloads = match self.terms.capture {
             Capture::Masked => payloads,
             Capture::Metadata => Vec::new(),
@@ -109,11 +122,21 @@ impl CallRecord {
         for durable in std::mem::take(&mut self.unsettled) {
             result = result.and(durable.await.map(|_| ()));
         }
+        if result.is_ok() && self.answer == AnswerRecord::Noted {
+            self.answer = AnswerRecord::Durable;
+        }
         result
     }
 
+    /// Whether everything noted is durable and the answer is among it: nobody has to wait for the end of such a
+    /// call, since a crash before it is recovered as answered.
+    #[must_use]
+    pub fn answer_is_durable(&self) -> bool {
+        self.answer == AnswerRecord::Durable
+    }
+
     /// Ends the call. Its space was reserved by `open_call`, so it is stored even on a full disk. `executed` is
-    /// true where `Forwarded` was noted. Nobody has to wait for the end of a call whose answer is durable.
+    /// true where `Forwarded` was noted.
     pub fn end(mut self, ended: Ended) -> Durable {
         self.finish(ended)
     }

@@ -10,10 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sallyport_policy::name::{Digest, SessionId};
-use sallyport_policy::record::chain::Progress;
-use sallyport_policy::record::event::{
-    CallEnded, Event, Gap, GapCause, Outcome, PayloadKind, SessionBegan,
-};
+use sallyport_policy::record::event::{CallEnded, Event, Gap, GapCause, PayloadKind, SessionBegan};
 use sallyport_policy::record::layout;
 use sallyport_policy::record::segment::{Composer, Prepared};
 use sallyport_policy::record::{EventRef, Head, PayloadRef};
@@ -161,8 +158,8 @@ impl Writer {
         for (call, progress) in calls {
             let ended = CallEnded {
                 call,
-                outcome: Outcome::Unknown,
-                executed: progress == Progress::Forwarded,
+                outcome: progress.outcome(),
+                executed: progress.executed(),
                 reason: None,
                 status: None,
                 millis: None,

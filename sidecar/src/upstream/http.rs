@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sallyport_policy::decide::Permit;
 
 use super::sse::events_of;
-use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Outbound, Reply, UpstreamError};
+use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Limit, Outbound, Reply, UpstreamError};
 use crate::body::{BodyError, read_whole};
 use crate::credential::HeaderCredential;
 use crate::tls::Trust;
@@ -34,7 +34,7 @@ pub struct HttpServer {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
     credentials: Arc<[HeaderCredential]>,
-    response_limit: usize,
+    response_limit: Limit,
 }
 
 impl std::fmt::Debug for HttpServer {
@@ -52,7 +52,7 @@ impl HttpServer {
         uri: Uri,
         trust: &Trust,
         credentials: Arc<[HeaderCredential]>,
-        response_limit: usize,
+        response_limit: Limit,
     ) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
@@ -149,7 +149,7 @@ impl HttpServer {
         let content_type = text_of(response.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
         match essence(&content_type) {
             Essence::Json => {
-                let body = self.whole(response, self.response_limit).await?;
+                let body = self.whole(response, self.response_limit.now()).await?;
                 if body.is_empty() && status.is_success() {
                     return Ok(Reply::Accepted);
                 }
@@ -160,7 +160,7 @@ impl HttpServer {
                 })
             }
             Essence::Events if status.is_success() => {
-                let events = events_of(response.into_body(), self.response_limit).boxed();
+                let events = events_of(response.into_body(), self.response_limit.now()).boxed();
                 Ok(Reply::Events { session, events })
             }
             Essence::Events | Essence::Other => self.refusal(response, status, content_type).await,

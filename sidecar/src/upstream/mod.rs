@@ -8,11 +8,14 @@ pub mod link;
 pub mod sse;
 pub mod stdio;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use sallyport_policy::bundle::LimitSettings;
 use sallyport_policy::decide::Permit;
 use sallyport_policy::mcp::message::Id;
 use sallyport_policy::principal::CallerKey;
@@ -24,6 +27,56 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 pub const FIRST_BYTE: Duration = Duration::from_secs(600);
 /// Longest silence inside a JSON body.
 pub const BODY_PAUSE: Duration = Duration::from_secs(60);
+
+/// A bound of the policy in force; everybody who keeps a clone follows when it changes.
+#[derive(Clone, Debug)]
+pub struct Limit(Arc<AtomicUsize>);
+
+impl Limit {
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(limit)))
+    }
+
+    /// What it is at this moment.
+    #[must_use]
+    pub fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, limit: usize) {
+        self.0.store(limit, Ordering::Relaxed);
+    }
+}
+
+/// What a policy bounds at the server's side.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// `limits.responseBytes`: of a JSON body, an event or a line.
+    pub response: Limit,
+    /// `limits.children`: pipes at once.
+    pub children: Limit,
+}
+
+impl Bounds {
+    #[must_use]
+    pub fn of(limits: &LimitSettings) -> Self {
+        let bounds = Self {
+            response: Limit::new(0),
+            children: Limit::new(0),
+        };
+        bounds.follow(limits);
+        bounds
+    }
+
+    /// Takes over the limits of another policy: for answers and servers that begin from now on.
+    pub fn follow(&self, limits: &LimitSettings) {
+        let response = usize::try_from(limits.response_bytes);
+        self.response.set(response.unwrap_or(usize::MAX));
+        let children = usize::try_from(limits.children);
+        self.children.set(children.unwrap_or(usize::MAX));
+    }
+}
 
 /// Where the server is.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::stdio::Pipe;
-use super::{CONNECT, UpstreamError};
+use super::{CONNECT, Limit, UpstreamError};
 use crate::body::pieces;
 use crate::credential::HeaderCredential;
 
@@ -89,7 +89,7 @@ pub struct SseServer {
     pub client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     pub uri: Uri,
     pub credentials: Arc<[HeaderCredential]>,
-    pub event_limit: usize,
+    pub event_limit: Limit,
 }
 
 impl std::fmt::Debug for SseServer {
@@ -116,7 +116,7 @@ pub async fn connect(server: &SseServer) -> Result<Pipe, UpstreamError> {
             response.status()
         )));
     }
-    let mut events = events_of(response.into_body(), server.event_limit).boxed();
+    let mut events = events_of(response.into_body(), server.event_limit.now()).boxed();
     let endpoint = tokio::time::timeout(ENDPOINT, endpoint(&mut events, &server.uri))
         .await
         .map_err(|_| UpstreamError::TimedOut)??;

@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Limit;
 use crate::credential::Secret;
 
 /// How long a child may take to leave after its stdin closed, and again after SIGTERM.
@@ -36,7 +37,7 @@ pub struct StdioCommand {
     /// Variables of ours that the server must not inherit.
     pub hidden: Vec<String>,
     /// Longest line that the server may write, in bytes.
-    pub line_limit: usize,
+    pub line_limit: Limit,
     pub cleaner: Cleaner,
 }
 
@@ -86,7 +87,7 @@ pub fn start(command: &StdioCommand) -> std::io::Result<Pipe> {
     let (from_child, incoming) = mpsc::channel(QUEUE);
     let (gone, stop) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(log_stderr(stderr, Arc::clone(&command.cleaner)));
-    let reading = tokio::spawn(read_messages(stdout, from_child, command.line_limit));
+    let reading = tokio::spawn(read_messages(stdout, from_child, command.line_limit.now()));
     let writing = tokio::spawn(write_messages(stdin, to_child));
     tokio::spawn(supervise(
         child,
@@ -270,7 +271,7 @@ mod tests {
             arguments: vec!["-c".into(), script.into()],
             secrets: vec![("TOKEN".into(), Secret::new("s3cret"))],
             hidden: vec!["PATH_THAT_IS_NOT_THERE".into()],
-            line_limit: 64,
+            line_limit: Limit::new(64),
             cleaner: Arc::new(str::to_owned),
         }
     }

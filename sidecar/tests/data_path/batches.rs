@@ -39,7 +39,13 @@ async fn trap_03_a_batch_hides_no_forbidden_call() {
     let seen = server.of("tools/call");
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].json()["params"]["arguments"]["path"], "/a");
-    assert!(guard.calls().iter().all(|call| call.ended.len() == 1));
+    assert!(
+        guard
+            .ended_calls()
+            .await
+            .iter()
+            .all(|call| call.ended.len() == 1)
+    );
     assert_eq!(
         guard
             .calls()
@@ -121,6 +127,65 @@ async fn law_16_a_held_element_is_answered_as_pending_or_refused_at_once() {
         "{answers}"
     );
     assert_eq!(server.of("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn law_16_each_element_is_decided_alone_and_a_held_one_is_pending_at_once() {
+    let server = Server::usual().await;
+    let rules = json!([
+        {"name": "read", "effect": "Allow", "tools": ["read"]},
+        {"name": "vault", "effect": "Deny", "tools": ["read"], "message": "the vault is closed",
+         "when": [{"argument": "$.path", "operator": "StartsWith", "values": ["/vault"]}]},
+        {"name": "hold", "effect": "RequireApproval", "tools": ["write"], "approval": {"approvers": [{"groups": ["leads"]}]}},
+        {"name": "level", "effect": "Allow", "methods": ["logging/setLevel"]},
+    ]);
+    let guard = Plan::over(&server).rules(rules).approving().start().await;
+    let ada = guard.ada().session("2025-03-26").await;
+    let batch = json!([
+        call(1, "read", &json!({"path": "/vault/x"})),
+        call(2, "write", &json!({"path": "/a"})),
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        call(3, "read", &json!({"path": "/a"})),
+        {"jsonrpc": "2.0", "id": 4, "method": "logging/setLevel", "params": {"level": "info"}},
+        call(5, "hidden", &json!({})),
+    ]);
+    // Nothing waits for the approver, who has 45 s: this whole test has less.
+    let reply = ada.post(batch.to_string()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answers = reply.json();
+    let ids: Vec<_> = answers
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| answer["id"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5], "the notification has no answer");
+    assert_eq!(
+        answers[0]["result"]["_meta"]["dev.sallyport/denied"]["message"],
+        "the vault is closed"
+    );
+    let approval = &answers[1]["result"]["_meta"]["dev.sallyport/approval"];
+    assert_eq!(approval["status"], "pending", "{answers}");
+    assert_eq!(answers[2]["result"]["content"][0]["text"], "done");
+    assert_eq!(answers[3]["result"], json!({}));
+    assert_eq!(answers[4]["error"]["message"], "Unknown tool: hidden");
+    let seen = server.of("tools/call");
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].json()["id"], 3, "sent as if it had come alone");
+    assert_eq!(server.of("notifications/initialized").len(), 1);
+    let calls = guard.calls();
+    let ends: Vec<_> = calls
+        .iter()
+        .filter(|call| call.requested.method == "tools/call")
+        .map(|call| (call.end().executed, call.reason().to_owned()))
+        .collect();
+    let expected = [
+        (false, "denied_by_rule"),
+        (false, "approval_pending"),
+        (true, ""),
+        (false, "no_rule"),
+    ];
+    assert_eq!(ends, expected.map(|(ran, why)| (ran, why.to_owned())));
 }
 
 #[tokio::test]

@@ -443,7 +443,13 @@ async fn a_denied_call_is_told_in_the_shape_of_its_revision_and_never_sent() {
             + server.of("vendor/thing").len(),
         0
     );
-    assert!(guard.calls().iter().all(|call| call.ended.len() == 1));
+    assert!(
+        guard
+            .ended_calls()
+            .await
+            .iter()
+            .all(|call| call.ended.len() == 1)
+    );
 }
 
 #[tokio::test]
@@ -465,7 +471,8 @@ async fn a_notification_that_is_not_allowed_looks_refused_and_not_accepted() {
     let seen: Vec<_> = server.all().iter().map(crate::support::Seen::rpc).collect();
     assert_eq!(seen, ["initialize", "notifications/initialized"]);
     let notes: Vec<_> = guard
-        .calls()
+        .ended_calls()
+        .await
         .into_iter()
         .filter(|call| call.requested.notification)
         .collect();

@@ -88,6 +88,69 @@ async fn rfc_9728_metadata_is_open_to_anybody_by_path_and_at_the_root() {
 }
 
 #[tokio::test]
+async fn each_additional_url_has_its_own_metadata_and_challenges_point_there() {
+    let server = Server::usual().await;
+    let rules =
+        json!([{"name": "scoped", "effect": "Allow", "tools": ["read"], "scopes": ["a.b"]}]);
+    let guard = Plan::over(&server)
+        .rules(rules)
+        .with("publicUrl", json!("https://inventory.example.com/mcp"))
+        .with(
+            "additionalUrls",
+            json!(["https://partners.example.com/shop/mcp"]),
+        )
+        .start()
+        .await;
+    let stranger = Client::new(guard.address, None);
+    let well_known = "/.well-known/oauth-protected-resource";
+    let (public, partners) = (
+        "https://inventory.example.com/mcp",
+        "https://partners.example.com/shop/mcp",
+    );
+    let rows = [
+        ("inventory.example.com", format!("{well_known}/mcp"), public),
+        ("inventory.example.com", well_known.to_owned(), public),
+        ("127.0.0.1", format!("{well_known}/mcp"), public),
+        ("127.0.0.1", format!("{well_known}/shop/mcp"), partners),
+        (
+            "partners.example.com",
+            format!("{well_known}/shop/mcp"),
+            partners,
+        ),
+        ("partners.example.com", well_known.to_owned(), partners),
+    ];
+    for (host, path, resource) in rows {
+        let reply = stranger.clone().with("host", host).get(&path).await;
+        assert_eq!(reply.status, 200, "{host} {path}");
+        assert_eq!(reply.json()["resource"], resource, "{host} {path}");
+    }
+    let rows = [
+        (
+            "inventory.example.com",
+            "https://inventory.example.com/.well-known/oauth-protected-resource/mcp",
+        ),
+        (
+            "partners.example.com:443",
+            "https://partners.example.com/.well-known/oauth-protected-resource/shop/mcp",
+        ),
+    ];
+    for (host, metadata) in rows {
+        let challenge = format!("resource_metadata=\"{metadata}\"");
+        let unknown = stranger.clone().with("host", host);
+        let unknown = unknown.request("ping", json!({})).await;
+        assert_eq!(unknown.status, 401);
+        let told = unknown.header("www-authenticate").to_owned();
+        assert!(told.contains(&challenge), "{told}");
+        let step_up = guard.ada().with("host", host);
+        let step_up = step_up.call("read", json!({})).await;
+        assert_eq!(step_up.status, 403);
+        let told = step_up.header("www-authenticate").to_owned();
+        assert!(told.contains(&challenge), "{told}");
+    }
+    assert_eq!(server.of("tools/call").len(), 0);
+}
+
+#[tokio::test]
 async fn a_missing_scope_is_a_step_up_challenge_that_names_all_of_them() {
     let server = Server::usual().await;
     let rules = json!([{"name": "customers", "effect": "Allow", "tools": ["read"], "scopes": ["customers.read", "customers.list"]}]);

@@ -64,6 +64,90 @@ async fn law_08_too_many_calls_at_once_are_refused_and_a_slot_frees_itself() {
 }
 
 #[tokio::test]
+async fn law_08_beyond_tools_too_many_calls_are_429_with_the_time_to_come_back() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => mcp(&seen).after(Duration::from_millis(800)),
+        _ => mcp(&seen),
+    })
+    .await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"concurrentCalls": 1}))
+        .start()
+        .await;
+    let first = guard.ada();
+    let running = tokio::spawn(async move { first.call("read", json!({})).await });
+    crate::support::until("the call", || server.of("tools/call").pop()).await;
+    let params = json!({"name": "summarise"});
+    let reply = guard.eve().request("prompts/get", params).await;
+    assert_eq!(reply.status, 429, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), "1");
+    assert_eq!(reply.code(), 4290);
+    let data = &reply.json()["error"]["data"];
+    assert_eq!(data["dev.sallyport/denied"]["reason"], "too_many_calls");
+    assert_eq!(data["dev.sallyport/retryAfter"], 1);
+    let eve = guard.eve();
+    let note = eve.notify("notifications/initialized", json!({})).await;
+    assert_eq!(note.status, 429, "{}", note.text());
+    assert_eq!(running.await.unwrap().status, 200);
+    assert_eq!(server.of("prompts/get").len(), 0);
+}
+
+#[tokio::test]
+async fn law_08_too_many_pending_requests_say_when_to_come_back() {
+    let server = Server::usual().await;
+    let approval = json!({"approvers": [{"groups": ["leads"]}]});
+    let rules = json!([{"name": "hold", "effect": "RequireApproval", "tools": ["write"],
+        "resources": ["docs://handbook/**"], "approval": approval}]);
+    let guard = Plan::over(&server)
+        .rules(rules)
+        .with("approvals", json!({"hold": "1s", "maxPending": 1}))
+        .approving()
+        .start()
+        .await;
+    let first = guard.ada().call("write", json!({"path": "/a"})).await;
+    let meta = &first.json()["result"]["_meta"];
+    assert_eq!(meta["dev.sallyport/approval"]["status"], "pending");
+    let reply = guard.ada().call("write", json!({"path": "/b"})).await;
+    assert_eq!(reply.status, 200);
+    let result = &reply.json()["result"];
+    assert_eq!(result["isError"], true, "{result}");
+    let denied = &result["_meta"]["dev.sallyport/denied"];
+    assert_eq!(denied["reason"], "too_many_pending");
+    assert_eq!(result["_meta"]["dev.sallyport/retryAfter"], 2);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("await approval"), "{text}");
+    let uri = json!({"uri": "docs://handbook/a"});
+    let other = guard.ada().request("resources/read", uri).await;
+    assert_eq!((other.status.as_u16(), other.code()), (429, 4290));
+    assert_eq!(other.header("retry-after"), "2");
+    assert_eq!(server.of("tools/call").len(), 0);
+    assert_eq!(server.of("resources/read").len(), 0);
+}
+
+#[tokio::test]
+async fn law_15_the_limit_of_answers_changes_with_the_policy() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => crate::support::answer(
+            &seen,
+            json!({"content": [{"type": "text", "text": "x".repeat(200_000)}]}),
+        ),
+        _ => mcp(&seen),
+    })
+    .await;
+    let mut guard = Plan::over(&server)
+        .with("limits", json!({"responseBytes": "64Ki"}))
+        .start()
+        .await;
+    let rules = json!([{"name": "read", "effect": "Allow", "tools": ["read"]}]);
+    for (limit, fits) in [("64Ki", false), ("1Mi", true), ("32Ki", false)] {
+        guard.gateway["limits"] = json!({"responseBytes": limit});
+        guard.replace(rules.clone());
+        let reply = guard.ada().call("read", json!({})).await;
+        assert_eq!(reply.status == 200, fits, "{limit}: {}", reply.status);
+    }
+}
+
+#[tokio::test]
 async fn law_15_bodies_beyond_the_limit_are_refused_unread_and_by_their_chunks() {
     let server = Server::usual().await;
     let guard = Plan::over(&server)

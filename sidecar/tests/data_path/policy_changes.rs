@@ -181,5 +181,11 @@ async fn a_stop_ends_subscriptions_and_streams_and_lets_calls_finish() {
     assert_eq!(standing.next().await, None);
     let last = subscribed.rest().await;
     assert_eq!(last.last().unwrap()["result"]["resultType"], "complete");
-    assert!(guard.calls().iter().all(|call| call.ended.len() == 1));
+    assert!(
+        guard
+            .ended_calls()
+            .await
+            .iter()
+            .all(|call| call.ended.len() == 1)
+    );
 }

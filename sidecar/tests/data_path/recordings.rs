@@ -29,7 +29,7 @@ async fn law_30_every_request_and_notification_ends_exactly_once_and_in_its_call
         ..Token::default()
     });
     agent.request("ping", json!({})).await;
-    let calls = guard.calls();
+    let calls = guard.ended_calls().await;
     assert_eq!(calls.len(), 12);
     for call in &calls {
         assert_eq!(call.ended.len(), 1, "{call:?}");

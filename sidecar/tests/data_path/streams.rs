@@ -31,7 +31,7 @@ async fn trap_32_frames_split_anywhere_arrive_whole_and_masked() {
             seen,
             json!({"content": [{"type": "text", "text": "key AKIAIOSFODNN7EXAMPLE é"}]}),
         );
-        let text = format!("\u{feff}: hello\r\nid: 7\r\ndata: {message}\r\n\r\n");
+        let text = format!("\u{feff}: hello AKIAIOSFODNN7EXAMPLE\r\nid: 7\r\ndata: {message}\r\n\r\n");
         let mut steps = Vec::new();
         for byte in text.as_bytes() {
             steps.push(Step::Send(Bytes::copy_from_slice(&[*byte])));
@@ -63,10 +63,8 @@ async fn trap_32_frames_split_anywhere_arrive_whole_and_masked() {
         heard.push_str(&event);
         heard.push('\n');
     }
-    assert!(
-        heard.contains(": hello") || heard.contains(":hello"),
-        "{heard}"
-    );
+    // A comment is a sign of life; what a server writes into it nobody judged.
+    assert!(!heard.contains("hello"), "{heard}");
     assert!(heard.contains("id: 7") && heard.contains('é'), "{heard}");
     assert!(!heard.contains("AKIAIOSFODNN7EXAMPLE"), "{heard}");
 }

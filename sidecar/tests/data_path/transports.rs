@@ -50,7 +50,7 @@ async fn trap_24_http_2_is_served_and_a_reset_stream_is_a_client_that_left() {
     wrong
         .headers_mut()
         .insert("host", "evil.example.com".parse().unwrap());
-    assert_eq!(pool.request(wrong).await.unwrap().status(), 421);
+    assert_eq!(pool.request(wrong).await.unwrap().status(), 403);
     let ada = guard.ada().modern();
     let body = ada.body(
         &json!(1),

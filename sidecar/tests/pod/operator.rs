@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sallyport_policy::bundle::{BundleContent, Envelope, Header, KeyPair};
-use sallyport_policy::compile::compile;
+use sallyport_policy::compile::compile_stored;
 use sallyport_policy::name::GatewayName;
 use sallyport_policy::source::{Named, Sources};
 use sallyport_policy::time::UnixMillis;
@@ -26,6 +26,9 @@ pub struct Policy {
     pub not_after: UnixMillis,
     /// The tools that clerks may call.
     pub tools: &'static [&'static str],
+    /// The policy's `masking`, and the gateway's `server`.
+    pub masking: Value,
+    pub server: Value,
 }
 
 impl Policy {
@@ -37,6 +40,8 @@ impl Policy {
             uid: "u1",
             not_after: UnixMillis(now().0 + 3_600_000),
             tools: &["look"],
+            masking: json!({}),
+            server: json!({}),
         }
     }
 }
@@ -91,12 +96,14 @@ impl Operator {
     fn compiled(&self, policy: &Policy, gateway: &GatewayName) -> BundleContent {
         let gateway_spec = json!({
             "publicUrl": AUDIENCE,
+            "server": policy.server,
             "authentication": { "issuers": [{ "issuer": ISSUER, "jwks": { "keys": [self.jwk()] } }] },
             "credentials": [],
         });
         let policy_spec = json!({
             "targetRefs": [{ "kind": "McpGateway", "name": policy.name }],
             "subjects": [{ "groups": ["clerks"] }],
+            "masking": policy.masking,
             "rules": [
                 { "name": "tools", "effect": "Allow", "tools": policy.tools },
                 { "name": "price", "effect": "RequireApproval", "tools": ["price"],
@@ -108,7 +115,8 @@ impl Operator {
             policies: vec![named("clerks", policy_spec)],
             ..Sources::default()
         };
-        compile(&sources, gateway).unwrap().content
+        // What is stored is compiled however it came to be there (law 7).
+        compile_stored(&sources, gateway).unwrap().content
     }
 
     fn jwk(&self) -> Value {

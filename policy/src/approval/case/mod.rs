@@ -307,12 +307,13 @@ impl Case {
         })
     }
 
-    /// Whether a use waits for the leg that carries `state`.
+    /// Whether a use waits for the leg that carries `state`, or waited for it until the grant was revoked: the leg
+    /// must hear that, and not that nobody knows of it.
     #[must_use]
     pub fn expects(&self, state: &Digest) -> bool {
         self.uses()
             .iter()
-            .any(|open| open.ended.is_none() && open.continuation.as_ref() == Some(state))
+            .any(|open| open.continuation.as_ref() == Some(state))
     }
 
     /// Takes up the use that waits for this leg, under the id of the leg's call; once. The server's question may

@@ -1,6 +1,8 @@
 //! What each state can hear, and what it turns into.
 
-use super::{Approved, Case, Closed, Closing, ConsumeRefusal, Pending, Refused, Use, close};
+use super::{
+    Approved, Case, Closed, Closing, ConsumeRefusal, Facts, Outcome, Pending, Refused, Use, close,
+};
 use crate::approval::terms::Claim;
 use crate::approval::voice::{Refusal, Verdict, Voice};
 use crate::name::CallId;
@@ -73,16 +75,14 @@ impl Approved {
         close(self.facts, why, self.ends)
     }
 
-    pub(super) fn hear(mut self, voice: Voice) -> Result<Case, Refused<Refusal>> {
+    pub(super) fn hear(self, voice: Voice) -> Result<Case, Refused<Refusal>> {
         if voice.verdict != Verdict::Revoke {
             return Err((Case::Approved(self), Refusal::Closed("approved")));
         }
         if let Err(refusal) = voice.counts(&self.facts.terms, &self.facts.voices) {
             return Err((Case::Approved(self), refusal));
         }
-        let at = voice.at;
-        self.facts.voices.push(voice);
-        Ok(close(self.facts, Closing::Revoked, at))
+        Ok(revoke(self.facts, voice))
     }
 
     pub(super) fn consume(
@@ -126,7 +126,7 @@ impl Closed {
     }
 
     /// A used grant can be revoked while a call runs on it: that call is cancelled (law 22).
-    pub(super) fn hear(mut self, voice: Voice) -> Result<Case, Refused<Refusal>> {
+    pub(super) fn hear(self, voice: Voice) -> Result<Case, Refused<Refusal>> {
         let running = self.facts.uses.iter().any(|open| open.open_at(voice.at));
         let revocable = self.why == Closing::Consumed && running;
         if voice.verdict != Verdict::Revoke || !revocable {
@@ -136,9 +136,7 @@ impl Closed {
         if let Err(refusal) = voice.counts(&self.facts.terms, &self.facts.voices) {
             return Err((Case::Closed(self), refusal));
         }
-        let at = voice.at;
-        self.facts.voices.push(voice);
-        Ok(close(self.facts, Closing::Revoked, at))
+        Ok(revoke(self.facts, voice))
     }
 
     pub(super) fn refusal(&self) -> ConsumeRefusal {
@@ -153,4 +151,17 @@ impl Closed {
             Closing::Revoked => ConsumeRefusal::Revoked,
         }
     }
+}
+
+/// Takes the grant back. A call that runs on it hears so and ends its use by itself; one that is parked until its next
+/// leg has nobody who could, and what it began may have taken effect (law 22).
+fn revoke(mut facts: Box<Facts>, voice: Voice) -> Case {
+    let at = voice.at;
+    facts.voices.push(voice);
+    let parked = facts
+        .uses
+        .iter_mut()
+        .filter(|open| open.ended.is_none() && open.continuation.is_some());
+    parked.for_each(|open| open.ended = Some((at, Outcome::Unknown)));
+    close(facts, Closing::Revoked, at)
 }

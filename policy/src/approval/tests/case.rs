@@ -409,6 +409,26 @@ fn law_21_a_continuation_ends_with_the_request_and_with_a_revocation() {
 }
 
 #[test]
+fn law_22_a_call_that_is_parked_until_its_next_leg_ends_at_once_when_its_grant_is_revoked() {
+    let now = UnixMillis(2 * MINUTE);
+    let wanted = claim(&leads(1));
+    let state = Digest::of(b"requestState");
+    let mut case = approved(leads(1))
+        .consume(&wanted, call("leg1"), now)
+        .unwrap();
+    assert!(case.expect(&call("leg1"), state));
+    let mut word = yes("bob", 3 * MINUTE);
+    word.verdict = Verdict::Revoke;
+    let mut case = case.hear(word).unwrap();
+    assert_eq!(case.closing(), Some(Closing::Revoked));
+    assert_eq!(case.outcome(), Some(Outcome::Unknown), "effect unknown");
+    assert!(case.expects(&state), "the leg must hear what became of it");
+    let later = UnixMillis(4 * MINUTE);
+    let leg = case.take_up(&state, &wanted, call("leg2"), later);
+    assert_eq!(leg, Err(ConsumeRefusal::Revoked));
+}
+
+#[test]
 fn law_20_a_repeat_belongs_to_the_use_for_a_while_and_longer_if_nobody_knows_how_it_went() {
     let now = UnixMillis(2 * MINUTE);
     let settle = Duration::from_secs(60);

@@ -170,6 +170,66 @@ fn law_07_a_deny_of_a_policy_whose_subjects_no_longer_compile_is_about_everybody
     assert_eq!(told(&call(&bundle, "t", "{}")), "denied_by_rule by d");
 }
 
+/// A policy that allows everything, and one whose masking is this.
+fn stored_with(masking: &serde_json::Value) -> compile::Compiled {
+    let policies = [
+        json!({ "rules": [{ "name": "a", "effect": "Allow", "tools": ["*"], "prompts": ["*"] }] }),
+        json!({ "rules": [{ "name": "d", "effect": "Deny", "tools": ["x"] }], "masking": masking }),
+    ];
+    let sources = sources(&json!({}), &policies, &[]);
+    assert!(compile::compile(&sources, &gateway_name()).is_err());
+    compile::compile_stored(&sources, &gateway_name()).unwrap()
+}
+
+#[test]
+fn law_07_stored_masking_by_field_that_no_longer_compiles_stops_the_tools_it_was_about() {
+    let stored = stored_with(&json!({ "fields": [
+        { "tool": "get_*", "path": "$.card[" },
+        { "tool": "list", "path": "$.email" },
+    ] }));
+    let paths: Vec<_> = stored.mistakes.iter().map(|found| &found.path).collect();
+    assert_eq!(paths, ["spec.masking.fields[0].path"]);
+    assert_eq!(stored.content.settings.masking.fields.len(), 1);
+    let bytes = stored.content.canonical().unwrap();
+    let bundle = Bundle::activate(crate::bundle::BundleContent::decode(&bytes).unwrap()).unwrap();
+    for (tool, expected) in [
+        ("get_customer", "masking_unreadable"),
+        ("list", "allow by a"),
+        ("x", "denied_by_rule by d"),
+    ] {
+        assert_eq!(told(&call(&bundle, tool, "{}")), expected, "{tool}");
+    }
+    let prompt = Operation::Prompt {
+        name: "get_customer",
+        arguments: None,
+    };
+    assert_eq!(told(&ask(&bundle, prompt)), "allow by a");
+}
+
+#[test]
+fn law_07_stored_masking_of_any_text_that_no_longer_compiles_stops_everything() {
+    for masking in [
+        json!({ "patterns": [{ "name": "p", "regex": "(" }] }),
+        json!({ "detectors": ["OfAnotherVersion"] }),
+    ] {
+        let stored = stored_with(&masking);
+        assert_eq!(stored.mistakes.len(), 1, "{masking}");
+        let bundle = Bundle::activate(stored.content).unwrap();
+        assert_eq!(told(&call(&bundle, "t", "{}")), "masking_unreadable");
+    }
+    let broken = json!({ "masking": { "patterns": [{ "name": "p", "regex": "(" }] } });
+    let floor = json!({ "rules": [], "masking": { "detectors": ["OfAnotherVersion"] } });
+    for (gateway, floors) in [(broken, vec![]), (json!({}), vec![floor])] {
+        let sources = sources(&gateway, &[], &floors);
+        let stored = compile::compile_stored(&sources, &gateway_name()).unwrap();
+        let settings = &stored.content.settings;
+        assert!(settings.unreadable_masking.everything);
+        assert!(settings.masking.patterns.is_empty());
+        let bundle = Bundle::activate(stored.content).unwrap();
+        assert_eq!(told(&call(&bundle, "t", "{}")), "no_policy");
+    }
+}
+
 #[test]
 fn law_09_without_policy_read_only_tools_are_callable_and_everything_else_is_held() {
     let bundle = Bundle::built_in(gateway_name(), &Issuer::new(IDP)).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::json::JsonError;
 use crate::mcp::answer::{
-    Answer, Asked, Reply, Unapproved, Upstream, code, mark, reply, to_server,
+    Answer, Asked, Reply, Surplus, Unapproved, Upstream, code, mark, reply, to_server,
 };
 use crate::mcp::call::CallError;
 use crate::mcp::era::EraError;
@@ -57,18 +57,21 @@ const fn pending(state: Option<&'static str>) -> Answer<'static> {
     }
 }
 
-const fn withheld(reason: &'static str, ran: bool) -> Answer<'static> {
-    Answer::Withheld { reason, ran }
+const fn withheld(reason: &'static str, why: &'static str, ran: bool) -> Answer<'static> {
+    Answer::Withheld { reason, why, ran }
 }
 
 const fn upstream(why: Upstream) -> Answer<'static> {
     Answer::Upstream { why }
 }
 
-const LIMITED: Answer<'_> = Answer::Limited {
-    reason: "budget",
-    retry_after_secs: 7,
-};
+const fn limited(of: Surplus, reason: &'static str) -> Answer<'static> {
+    Answer::Limited {
+        of,
+        reason,
+        retry_after_secs: 7,
+    }
+}
 const NOT_TODAY: Answer<'_> = Answer::Unapproved {
     request: "apr-12",
     why: Unapproved::Denied,
@@ -88,7 +91,7 @@ const ANSWERS: &[(&str, Answer<'_>)] = &[
         denied(Some("Ask \"the\" team."), true),
     ),
     ("hidden", denied(Some("never told"), false)),
-    ("limited", LIMITED),
+    ("limited", limited(Surplus::Calls, "budget_exhausted")),
     ("pending", pending(None)),
     ("pending with state", pending(Some("opaque"))),
     ("denied by an approver", NOT_TODAY),
@@ -97,9 +100,26 @@ const ANSWERS: &[(&str, Answer<'_>)] = &[
     ("revoked", unapproved(Unapproved::Revoked)),
     ("used", unapproved(Unapproved::Used)),
     ("used, unknown", unapproved(Unapproved::UsedOutcomeUnknown)),
-    ("too many pending", unapproved(Unapproved::TooManyPending)),
-    ("withheld", withheld("masking", true)),
-    ("not run", withheld("recording", false)),
+    (
+        "too many pending",
+        limited(Surplus::Requests, "too_many_pending"),
+    ),
+    (
+        "withheld",
+        withheld(
+            "masking",
+            "a masked value would break the tool's output schema",
+            true,
+        ),
+    ),
+    (
+        "not run",
+        withheld(
+            "recording_unavailable",
+            "the answer cannot be recorded",
+            false,
+        ),
+    ),
     ("unreachable", upstream(Upstream::Unreachable)),
     ("timed out", upstream(Upstream::TimedOut)),
     ("malformed", upstream(Upstream::Malformed)),
@@ -139,10 +159,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
     for (name, what) in [
         ("notification", Refusal::Notification),
         ("too large", Refusal::TooLarge { limit: 4096 }),
-        ("media type", Refusal::MediaType),
         ("not acceptable", Refusal::NotAcceptable),
-        ("origin", Refusal::Origin),
-        ("host", Refusal::Host),
         ("session", Refusal::Session),
         ("no session", Refusal::NoSession),
     ] {

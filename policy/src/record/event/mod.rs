@@ -238,7 +238,7 @@ pub struct Forwarded {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Answered {
     pub call: CallId,
-    /// HTTP status of the server; none over stdio.
+    /// HTTP status of the server, 200 over stdio; none where its answer was withheld.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// A JSON-RPC error, or a result with `isError`.

@@ -27,7 +27,7 @@ pub struct Recovered {
     pub damaged_lines: u64,
     /// Sessions that were open, each ended in its own chain.
     pub sessions: u64,
-    /// Calls that were open, each ended as `Unknown`.
+    /// Calls that were open, each ended as answered where its answer was on record, else as `Unknown`.
     pub calls: u64,
 }
 

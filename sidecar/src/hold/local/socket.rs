@@ -124,10 +124,14 @@ struct Connection {
 impl Connection {
     fn new(desk: LocalDesk, options: Arc<SocketOptions>, stream: &UnixStream) -> io::Result<Self> {
         let uid = stream.peer_cred()?.uid();
+        let separate = options.approver_group.is_some();
         Ok(Self {
             desk,
             options,
-            peer: Peer { uid },
+            peer: Peer {
+                uid,
+                beside: separate.then(|| rustix::process::geteuid().as_raw()),
+            },
         })
     }
 
@@ -313,7 +317,9 @@ impl From<WordError> for Fault {
     fn from(error: WordError) -> Self {
         let code = match &error {
             WordError::Unknown(_) => FaultCode::UnknownRequest,
-            WordError::Refused(_) | WordError::NotTheRequester(_) => FaultCode::Refused,
+            WordError::Refused(_) | WordError::OtherName { .. } | WordError::NotTheRequester(_) => {
+                FaultCode::Refused
+            }
             WordError::Store(_) => FaultCode::Unavailable,
         };
         Self {

@@ -135,6 +135,20 @@ fn a_key_that_others_can_reach_is_refused() {
 }
 
 #[test]
+fn law_24_the_key_is_handed_to_the_approvers_group_and_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = LocalIssuer::open(folder.path(), None).unwrap();
+    let path = folder.path().join(KEY_FILE);
+    let gid = fs::metadata(&path).unwrap().gid();
+    let given = LocalIssuer::open(folder.path(), Some(gid)).unwrap();
+    assert_eq!(first.jwks(), given.jwks(), "tokens stay good");
+    let metadata = fs::metadata(&path).unwrap();
+    assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o640, gid));
+    let without = LocalIssuer::open(folder.path(), None);
+    assert!(matches!(without, Err(LocalIssuerError::Exposed { .. })));
+}
+
+#[test]
 fn what_cannot_be_minted_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = LocalIssuer::open(folder.path(), None).unwrap();

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::sse::{SseServer, connect};
 use super::stdio::{StdioCommand, start};
-use super::{Expects, Lane, Outbound, Reply, UpstreamError};
+use super::{Expects, Lane, Limit, Outbound, Reply, UpstreamError};
 use pipe::Link;
 
 /// A server that ends sooner than this after its start counts as failing.
@@ -40,7 +40,7 @@ pub enum Dial {
 pub struct LinkedServer {
     dial: Dial,
     /// Most pipes at once, `limits.children`.
-    limit: usize,
+    limit: Limit,
     lanes: Mutex<HashMap<Lane, Arc<Slot>>>,
     back_off: Arc<Mutex<BackOff>>,
 }
@@ -58,7 +58,7 @@ struct BackOff {
 
 impl LinkedServer {
     #[must_use]
-    pub fn new(dial: Dial, limit: usize) -> Self {
+    pub fn new(dial: Dial, limit: Limit) -> Self {
         Self {
             dial,
             limit,
@@ -178,8 +178,9 @@ impl LinkedServer {
             return Err(UpstreamError::SessionGone);
         }
         lanes.retain(|_, slot| slot.is_in_use());
-        if lanes.len() >= self.limit {
-            return Err(UpstreamError::TooManyChildren(self.limit));
+        let limit = self.limit.now();
+        if lanes.len() >= limit {
+            return Err(UpstreamError::TooManyChildren(limit));
         }
         let slot = Arc::<Slot>::default();
         lanes.insert(lane.clone(), Arc::clone(&slot));

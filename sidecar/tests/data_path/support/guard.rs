@@ -18,6 +18,8 @@ use sallyport_policy::time::UnixMillis;
 use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
 use sallyport_sidecar::credential::{Credential, HeaderCredential, Secret};
+use sallyport_sidecar::hold::Desk;
+use sallyport_sidecar::hold::local::{LocalDesk, LocalOptions};
 use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
 use sallyport_sidecar::identity::local::{LOCAL_ISSUER, LocalIssuer, Mint};
@@ -43,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) tls: Option<Arc<ListenerTls>>,
     /// Most bytes of recordings; none for the disk's.
     pub(crate) quota: Option<u64>,
+    /// Whether approvals are kept.
+    pub(crate) approvals: bool,
 }
 
 impl Plan {
@@ -62,7 +66,14 @@ impl Plan {
             ])],
             tls: None,
             quota: None,
+            approvals: false,
         }
+    }
+
+    /// Keeps approvals, so that held calls wait.
+    pub(crate) fn approving(mut self) -> Self {
+        self.approvals = true;
+        self
     }
 
     /// Replaces the rules.
@@ -149,6 +160,10 @@ impl Plan {
         let mut options = Options::new("test", now);
         options.quota = self.quota;
         let (recorder, spool) = Recorder::open(&state.path().join("recordings"), options).unwrap();
+        let desk = self.approvals.then(|| {
+            let options = LocalOptions::new(state.path(), Arc::clone(&clock));
+            Desk::new(Arc::new(LocalDesk::open(options).unwrap()))
+        });
         let running = start(Parts {
             listener,
             admin: None,
@@ -161,7 +176,7 @@ impl Plan {
             kit,
             readiness: Readiness::default(),
             recorder,
-            desk: None,
+            desk,
             binding,
             pins: state.path().join("pins.json"),
             clock,
@@ -345,6 +360,16 @@ impl Guard {
             call.events.push(record.event);
         }
         calls
+    }
+
+    /// The calls recorded so far, once all of them have ended: nobody waits for the end of an answered call.
+    pub(crate) async fn ended_calls(&self) -> Vec<Call> {
+        until("the end of every call", || {
+            let calls = self.calls();
+            let all = calls.iter().all(|call| !call.ended.is_empty());
+            all.then_some(calls)
+        })
+        .await
     }
 
     /// The last call of a method, once it has ended.

@@ -146,7 +146,9 @@ impl Keeper {
         call: &CallId,
     ) -> Result<Consumption, ConsumeError> {
         let now = self.now();
-        let waiting = self.live.iter().find(|id| {
+        // One that was revoked while it was parked is no longer live, and its next leg must hear that.
+        let known = self.live.iter().chain(self.entries.keys());
+        let waiting = known.into_iter().find(|id| {
             let entry = self.entries.get(id);
             entry.is_some_and(|entry| entry.case.expects(state))
         });

@@ -17,6 +17,8 @@ use crate::hold::protocol::Word;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hold::local) struct Peer {
     pub(in crate::hold::local) uid: u32,
+    /// With an approver group: the guard's own account, which bears any name and approves under none.
+    pub(in crate::hold::local) beside: Option<u32>,
 }
 
 /// Why a word was not taken.
@@ -26,6 +28,10 @@ pub(in crate::hold::local) enum WordError {
     Unknown(RequestId),
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error(
+        "account {uid} has reviewed as `{before}` before; with --approver-group an account has one name, and a name one account"
+    )]
+    OtherName { uid: u32, before: String },
     #[error("`{0}` did not make this request, so cannot withdraw it; deny it instead")]
     NotTheRequester(String),
     #[error(transparent)]
@@ -42,6 +48,7 @@ impl Keeper {
         let now = self.now();
         let entry = self.entries.get(&word.name);
         let entry = entry.ok_or_else(|| WordError::Unknown(word.name.clone()))?;
+        self.bears_its_name(word, peer)?;
         let voice = self.voice_of(word, peer, now);
         let heard = entry.case.clone().hear(voice.clone());
         let next = heard.map_err(|(_, refusal)| refusal)?;
@@ -60,6 +67,26 @@ impl Keeper {
             self.tell_revoked(&word.name, &next);
         }
         Ok(())
+    }
+
+    /// What the machine proves of an approver is the account. So that one account is not counted as two people, nor
+    /// two as one, name and account stay together once they were seen together (law 24).
+    fn bears_its_name(&self, word: &Word, peer: Peer) -> Result<(), WordError> {
+        let Some(guard) = peer.beside.filter(|guard| *guard != peer.uid) else {
+            return Ok(());
+        };
+        let own = Names::new([word.by.as_str()]);
+        let reviews = self.entries.values().flat_map(|entry| &entry.reviews);
+        let mut others = reviews.filter_map(|review| {
+            let by = &review.spec.by;
+            let uid = by.uid.filter(|uid| *uid != guard)?;
+            let same_name = own.may_be(&Names::new([by.username.as_str()]));
+            (same_name != (uid == peer.uid)).then(|| (uid, by.username.clone()))
+        });
+        match others.next() {
+            Some((uid, before)) => Err(WordError::OtherName { uid, before }),
+            None => Ok(()),
+        }
     }
 
     fn voice_of(&self, word: &Word, peer: Peer, at: UnixMillis) -> Voice {

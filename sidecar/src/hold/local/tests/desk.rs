@@ -10,10 +10,10 @@ use sallyport_policy::name::Digest;
 use sallyport_policy::source::access::Phase;
 use sallyport_policy::time::UnixMillis;
 
-use super::{Bench, MINUTE, ask, call, rule, window};
+use super::{Bench, MINUTE, Peer, ask, call, rule, window};
 use crate::clock::SystemClock;
 use crate::hold::local::{LocalDesk, LocalOptions};
-use crate::hold::{AskError, ConsumeError, Status, StoreError};
+use crate::hold::{AskError, ConsumeError, Status, StoreError, Ticket};
 use futures_util::FutureExt;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -270,6 +270,65 @@ async fn law_21_the_continuation_of_a_use_is_accepted_once_and_outlives_a_restar
     let objects = bench.objects().await;
     let status = objects[0].status.as_ref().unwrap();
     assert_eq!((status.phase, status.uses), (Some(Phase::Consumed), 1));
+}
+
+#[tokio::test]
+async fn law_22_a_call_parked_for_its_next_leg_ends_at_once_by_revoke_and_the_leg_hears_it() {
+    let state = tempfile::tempdir().unwrap();
+    let bench = Bench::over(state.path());
+    let claim = ask("a", rule(1, |_| ())).claim();
+    let leg = Digest::of(b"requestState");
+    let ticket = bench.approved("a").await;
+    let consumed = bench
+        .desk
+        .consume(ticket.request(), &claim, &call("leg1"))
+        .await
+        .unwrap();
+    consumed.expect(leg).await.unwrap();
+    let revoked = bench.say(Verdict::Revoke, ticket.request(), "bob").await;
+    revoked.unwrap();
+    let objects = bench.objects().await;
+    let status = objects[0].status.as_ref().unwrap();
+    assert_eq!(status.phase, Some(Phase::Revoked));
+    assert_eq!(
+        status.outcome,
+        Some(Outcome::Unknown),
+        "nobody waits for the leg to learn that"
+    );
+    let next = bench.desk.continuation(&leg, &claim, &call("leg2")).await;
+    assert!(
+        matches!(next, Err(ConsumeError::Refused(ConsumeRefusal::Revoked))),
+        "{next:?}"
+    );
+}
+
+#[tokio::test]
+async fn law_24_beside_an_approver_group_an_account_has_one_name_and_a_name_one_account() {
+    let state = tempfile::tempdir().unwrap();
+    let bench = Bench::over(state.path());
+    let (one, two) = (
+        bench.desk.ask(ask("a", rule(2, |_| ()))).await.unwrap(),
+        bench.desk.ask(ask("b", rule(2, |_| ()))).await.unwrap(),
+    );
+    let from = |uid| Peer {
+        uid,
+        beside: Some(500),
+    };
+    let approve = async |uid, ticket: &Ticket, name: &str| {
+        let request = ticket.request();
+        bench
+            .say_from(from(uid), Verdict::Approve, request, name)
+            .await
+            .is_ok()
+    };
+    assert!(approve(1001, &one, "bob").await);
+    assert!(!approve(1001, &one, "carol").await, "two people in one");
+    assert!(!approve(1001, &two, "carol").await, "nor elsewhere");
+    assert!(!approve(1002, &two, "bob@example.com").await, "his name");
+    assert!(matches!(one.status(), Status::Pending { .. }));
+    assert!(approve(1002, &one, "carol").await);
+    assert!(matches!(one.status(), Status::Approved { .. }));
+    assert!(approve(1001, &two, "bob@example.com").await, "as before");
 }
 
 #[tokio::test]

@@ -149,6 +149,20 @@ impl Bench {
     }
 
     async fn say(&self, verdict: Verdict, request: &RequestId, by: &str) -> Result<(), WordError> {
+        let peer = Peer {
+            uid: 1000,
+            beside: None,
+        };
+        self.say_from(peer, verdict, request, by).await
+    }
+
+    async fn say_from(
+        &self,
+        peer: Peer,
+        verdict: Verdict,
+        request: &RequestId,
+        by: &str,
+    ) -> Result<(), WordError> {
         let word = Word {
             name: request.clone(),
             verdict,
@@ -157,9 +171,7 @@ impl Bench {
             reason: Some("seen".to_owned()),
             preview_digest: Some(Digest::of(PREVIEW.as_bytes())),
         };
-        let said = self
-            .local
-            .run(move |keeper| keeper.review(&word, Peer { uid: 1000 }));
+        let said = self.local.run(move |keeper| keeper.review(&word, peer));
         said.await.unwrap()
     }
 
