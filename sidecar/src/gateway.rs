@@ -108,10 +108,8 @@ impl Gateway {
             from: Some(from),
             to: Some(to),
         });
-        drop(
-            self.recorder
-                .append(&self.recorder.writer(), changed, Vec::new()),
-        );
+        let writer = self.recorder.writer();
+        self.recorder.note(&writer, changed, Vec::new());
         self.metrics.policy_swaps.inc();
         self.changes
             .send_modify(|count| *count = count.wrapping_add(1));

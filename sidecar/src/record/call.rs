@@ -108,7 +108,7 @@ impl CallRecord {
                 let durable = self.recorder.append(&self.session, event, payloads);
                 self.unsettled.push(durable);
             }
-            Mode::BestEffort => drop(self.recorder.append(&self.session, event, payloads)),
+            Mode::BestEffort => self.recorder.note(&self.session, event, payloads),
             Mode::Disabled => {}
         }
     }

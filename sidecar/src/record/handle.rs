@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Sender};
 
 use bytes::Bytes;
 use sallyport_policy::name::{CallId, SessionId};
@@ -14,11 +13,15 @@ use sallyport_policy::record::event::{
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::{oneshot, watch};
 
-use super::durable::Durable;
+use super::durable::{Durable, Stored};
 use super::ids::Ids;
+use super::mail::{Sender, mail};
 use super::spool::{Message, Shared, Spool, Thread, weight};
 use super::writer::Item;
 use super::{CallRecord, Health, Options, RecordError, Terms};
+
+/// Payloads up to this size are copied for the writer, in bytes.
+const COPIED: usize = 16 << 10;
 
 /// Sends events to the spool's thread. Cheap to clone; no method blocks.
 #[derive(Clone, Debug)]
@@ -59,7 +62,7 @@ impl Recorder {
         let clock = Arc::clone(&options.clock);
         let queue_bytes = options.queue_bytes;
         let own_chain = ids.session(clock());
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mail();
         let (thread, shared) = Thread::open(folder, options, own_chain.clone(), receiver)?;
         let (health, head) = thread.watches();
         std::thread::Builder::new()
@@ -107,13 +110,13 @@ impl Recorder {
         let session = self.0.ids.session(at);
         let event = Event::SessionBegan(Box::new(began));
         // Whoever waits for a later event of the session waits for this one too.
-        drop(self.append(&session, event, Vec::new()));
+        self.note(&session, event, Vec::new());
         session
     }
 
     /// Ends a session's chain; open calls of it end as `Unknown` first.
     pub fn end_session(&self, session: &SessionId, reason: SessionEnd) -> Durable {
-        let (reply, durable) = Durable::waiting();
+        let (reply, told) = oneshot::channel();
         let session = session.clone();
         let at = self.now();
         let message = Message::EndSession {
@@ -122,7 +125,7 @@ impl Recorder {
             reason,
             reply,
         };
-        self.send(message, durable)
+        self.send(message, told)
     }
 
     /// The writer's own chain, for what belongs to no session (`PolicyChanged`).
@@ -139,27 +142,58 @@ impl Recorder {
         event: Event,
         payloads: Vec<(PayloadKind, Bytes)>,
     ) -> Durable {
-        let terminal = matches!(event, Event::CallEnded(_) | Event::SessionBegan(_));
         if self.0.sender.is_none() {
             return Durable::refused(RecordError::Disabled);
         }
-        let item = Item {
+        let item = self.item(session, event, payloads);
+        if let Err(error) = self.admit(&item) {
+            return Durable::refused(error);
+        }
+        let (reply, told) = oneshot::channel();
+        self.send(Message::Append(Box::new(item), Some(reply)), told)
+    }
+
+    /// The same for an event that nobody will wait for: what becomes of it is the spool's to tell.
+    pub fn note(&self, session: &SessionId, event: Event, payloads: Vec<(PayloadKind, Bytes)>) {
+        let Some(sender) = &self.0.sender else {
+            return;
+        };
+        let item = self.item(session, event, payloads);
+        // What is refused was counted, and after the thread's end there is nobody to count.
+        if self.admit(&item).is_ok() {
+            drop(sender.send(Message::Append(Box::new(item), None)));
+        }
+    }
+
+    fn item(&self, session: &SessionId, event: Event, payloads: Vec<(PayloadKind, Bytes)>) -> Item {
+        Item {
             session: session.clone(),
             at: self.now(),
             event,
-            payloads,
-        };
-        let size = weight(&item);
-        let queued = self.0.shared.queued.fetch_add(size, Ordering::AcqRel);
+            payloads: payloads.into_iter().map(kept).collect(),
+        }
+    }
+
+    /// Counts an item against the queue's limit.
+    fn admit(&self, item: &Item) -> Result<(), RecordError> {
+        let terminal = matches!(item.event, Event::CallEnded(_) | Event::SessionBegan(_));
+        let size = weight(item);
+        let shared = &self.0.shared;
+        let queued = shared.queued.fetch_add(size, Ordering::AcqRel);
         // One event alone is taken whatever its size, or a large answer could never be recorded.
         let too_much = queued > 0 && queued.saturating_add(size) > self.0.queue_bytes;
         if too_much && !terminal {
-            self.0.shared.queued.fetch_sub(size, Ordering::AcqRel);
-            self.0.shared.drop_event(session, item.at);
-            return Durable::refused(RecordError::QueueFull(queued));
+            shared.queued.fetch_sub(size, Ordering::AcqRel);
+            shared.drop_event(&item.session, item.at);
+            return Err(RecordError::QueueFull(queued));
         }
-        let (reply, durable) = Durable::waiting();
-        self.send(Message::Append(Box::new(item), Some(reply)), durable)
+        if queued.saturating_add(size) > self.0.queue_bytes / 8
+            && let Some(sender) = &self.0.sender
+        {
+            // Much waits already: the thread should not linger.
+            sender.hurry();
+        }
+        Ok(())
     }
 
     /// Begins a call's record and reserves the space of its terminal event (law 31); nothing is waited for yet:
@@ -198,6 +232,7 @@ impl Recorder {
         sender
             .send(Message::Checkpoint(reply))
             .map_err(|_| RecordError::Closed)?;
+        sender.hurry();
         told.await.unwrap_or(Err(RecordError::Closed))
     }
 
@@ -205,13 +240,22 @@ impl Recorder {
         (self.0.clock)()
     }
 
-    fn send(&self, message: Message, durable: Durable) -> Durable {
+    fn send(&self, message: Message, told: oneshot::Receiver<Stored>) -> Durable {
         let Some(sender) = &self.0.sender else {
             return Durable::refused(RecordError::Disabled);
         };
-        match sender.send(message) {
-            Ok(()) => durable,
+        match sender.send_belled(message) {
+            Ok(bell) => Durable::sent(told, bell),
             Err(_) => Durable::refused(RecordError::Closed),
         }
+    }
+}
+
+/// A small payload of its own: as a part of a connection's buffer it would keep all of that from being used again.
+fn kept((kind, bytes): (PayloadKind, Bytes)) -> (PayloadKind, Bytes) {
+    if bytes.len() <= COPIED {
+        (kind, Bytes::copy_from_slice(&bytes))
+    } else {
+        (kind, bytes)
     }
 }

@@ -11,6 +11,7 @@ mod disk;
 mod durable;
 mod handle;
 mod ids;
+mod mail;
 mod recover;
 mod room;
 mod spool;

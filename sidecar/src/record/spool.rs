@@ -1,10 +1,9 @@
 //! The writer's thread: takes what the handles send, in groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use sallyport_policy::time::UnixMillis;
 use tokio::sync::{oneshot, watch};
 
 use super::durable::Stored;
+use super::mail::{Delivery, Receiver, Sender};
 use super::recover::{Claimed, Left, claim};
 use super::room::compose_error;
 use super::writer::{Item, Writer, tell};
@@ -86,6 +86,7 @@ impl Spool {
         self.sender
             .send(Message::Close(reply))
             .map_err(|_| RecordError::Closed)?;
+        self.sender.hurry();
         told.await.unwrap_or(Err(RecordError::Closed))
     }
 }
@@ -95,6 +96,8 @@ pub(super) struct Thread {
     writer: Writer,
     own_chain: SessionId,
     receiver: Receiver<Message>,
+    /// What was taken at once and is not yet written.
+    taken: VecDeque<Message>,
     shared: Arc<Shared>,
     health: watch::Sender<Health>,
     head: watch::Sender<Option<Head>>,
@@ -155,6 +158,7 @@ impl Thread {
             writer,
             own_chain,
             receiver,
+            taken: VecDeque::new(),
             shared: Arc::clone(&shared),
             health: watch::Sender::new(Health::default()),
             checkpoint_every,
@@ -168,10 +172,12 @@ impl Thread {
     }
 
     pub(super) fn run(mut self) {
+        let mut mail = Vec::new();
         loop {
-            match self.receiver.recv_timeout(self.checkpoint_every) {
-                Ok(first) => {
-                    if let Next::Close(reply) = self.group(first) {
+            match self.receiver.take(&mut mail, self.checkpoint_every) {
+                Delivery::Messages => {
+                    self.taken.extend(mail.drain(..));
+                    if let Some(reply) = self.write_taken() {
                         let closed = self.close();
                         // The folder is free before anybody hears of it.
                         drop(self);
@@ -179,14 +185,24 @@ impl Thread {
                         return;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Delivery::Nothing => self.tend(),
+                Delivery::Over => return,
             }
-            self.tend();
         }
     }
 
-    /// Everything that waits now is written together, with one sync.
+    /// Group after group; whoever wants it closed is told afterwards, and what was sent later is not written.
+    fn write_taken(&mut self) -> Option<oneshot::Sender<Result<Head, RecordError>>> {
+        while let Some(first) = self.taken.pop_front() {
+            if let Next::Close(reply) = self.group(first) {
+                return Some(reply);
+            }
+            self.tend();
+        }
+        None
+    }
+
+    /// Everything that was taken is written together, with one sync.
     fn group(&mut self, first: Message) -> Next {
         let mut bytes = 0;
         let mut next = Some(first);
@@ -211,11 +227,7 @@ impl Thread {
                 Message::Close(reply) => closing = Some(reply),
             }
             let full = bytes >= GROUP_BYTES || closing.is_some();
-            next = if full {
-                None
-            } else {
-                self.receiver.try_recv().ok()
-            };
+            next = if full { None } else { self.taken.pop_front() };
         }
         self.take_dropped();
         self.finish_group(signers);

@@ -26,6 +26,9 @@ use super::{Options, RecordError};
 /// How many bytes of payloads a segment may have for each byte of events.
 const PAYLOAD_FACTOR: u64 = 8;
 
+/// What a buffer may keep between two groups, in bytes.
+const KEPT_BUFFER: usize = 256 << 10;
+
 /// Events of a session that were lost and not yet told of.
 #[derive(Clone, Copy, Debug)]
 struct Lost {
@@ -52,7 +55,7 @@ pub(super) struct Writer {
     quota: Quota,
     options: Options,
     event_buffer: Vec<u8>,
-    payload_buffer: Vec<Bytes>,
+    payload_buffer: Vec<u8>,
     payload_bytes: u64,
     waiting: Vec<(oneshot::Sender<Stored>, EventRef)>,
     /// Sessions whose first event found no room; tried again before any later event.
@@ -214,8 +217,9 @@ impl Writer {
             .map_err(compose_error)?;
         self.find_room(&prepared, 0, size)?;
         self.payload_bytes += size;
-        self.payload_buffer
-            .extend(payloads.into_iter().map(|(_, bytes)| bytes));
+        for (_, bytes) in payloads {
+            self.payload_buffer.extend_from_slice(&bytes);
+        }
         Ok(self.commit(&prepared))
     }
 
@@ -342,11 +346,12 @@ impl Writer {
     /// Payloads first: an event that is durable never names a payload that is not.
     fn write_out(&mut self) -> Result<(), RecordError> {
         if self.payload_bytes > 0 {
-            for bytes in std::mem::take(&mut self.payload_buffer) {
-                self.payloads.append(&bytes)?;
-            }
+            self.payloads.append(&self.payload_buffer)?;
             self.payloads.sync()?;
             self.payload_bytes = 0;
+            // A rush may have made it large; the next one may be long in coming.
+            self.payload_buffer.clear();
+            self.payload_buffer.shrink_to(KEPT_BUFFER);
         }
         if !self.event_buffer.is_empty() {
             self.events.append(&self.event_buffer)?;
