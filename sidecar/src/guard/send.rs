@@ -93,7 +93,8 @@ async fn follow(
         return exchange(permit, outbound, flight).await;
     }
     // In the older revisions leaving does not cancel, so the call is followed to its end by a task of its own.
-    match tokio::spawn(exchange(permit, outbound, flight)).await {
+    // Boxed: a task is moved several times before it runs, and this one is large.
+    match tokio::spawn(Box::pin(exchange(permit, outbound, flight))).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a call ended badly; this is a defect");
