@@ -31,7 +31,8 @@ async fn trap_32_frames_split_anywhere_arrive_whole_and_masked() {
             seen,
             json!({"content": [{"type": "text", "text": "key AKIAIOSFODNN7EXAMPLE é"}]}),
         );
-        let text = format!("\u{feff}: hello AKIAIOSFODNN7EXAMPLE\r\nid: 7\r\ndata: {message}\r\n\r\n");
+        let text =
+            format!("\u{feff}: hello AKIAIOSFODNN7EXAMPLE\r\nid: 7\r\ndata: {message}\r\n\r\n");
         let mut steps = Vec::new();
         for byte in text.as_bytes() {
             steps.push(Step::Send(Bytes::copy_from_slice(&[*byte])));
