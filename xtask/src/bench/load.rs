@@ -31,10 +31,6 @@ pub(crate) fn turn(
     let number = |name: &str| report.get(name).and_then(Value::as_f64).context("a figure");
     let calls = number("calls")?;
     Ok(Turn {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a turn's nanoseconds fit a double"
-        )]
         processor: used.processor as f64 / calls / 1000.0,
         memory: used.memory,
         median: number("p50")?,
