@@ -67,6 +67,10 @@ enum Command {
     Export(recordings::ExportArgs),
     /// Prove offline that recordings were not changed
     Verify(recordings::VerifyArgs),
+    /// Delete recordings by order, leaving signed tombstones
+    Purge(recordings::PurgeArgs),
+    /// Keep sessions from being purged
+    LegalHold(recordings::HoldArgs),
     /// Look at tool definitions that changed, and accept them
     Pins(pins::PinsArgs),
     /// Look for what is wrong with this installation
@@ -106,6 +110,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(args) => recordings::replay(&args),
         Command::Export(args) => recordings::export(&args),
         Command::Verify(args) => recordings::verify(&args),
+        Command::Purge(args) => recordings::purge(&args),
+        Command::LegalHold(args) => recordings::legal_hold(&args),
         Command::Pins(args) => pins::run(args),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Completion(args) => completion::run(&args),

@@ -1,6 +1,6 @@
 //! How results and failures are printed, in one place.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -73,6 +73,16 @@ impl From<std::io::Error> for Failure {
 pub(crate) fn say(text: &str) {
     // Nobody is left to tell when stderr is closed.
     writeln!(std::io::stderr().lock(), "{text}").ok();
+}
+
+/// Asks a person at a terminal; anything but a yes is a no.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Failure> {
+    let mut out = std::io::stderr().lock();
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// One line of the result, on stdout.

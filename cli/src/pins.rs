@@ -1,12 +1,10 @@
 //! `sallyport pins`: which tool definitions are trusted, what a server shows instead, and a person's word that the new
 //! one is right (law 29).
 //!
-//! The guard reads and writes the same file while it runs, so a word is given on the newest state and looked for again
-//! afterwards.
+//! The guard reads and writes the same file while it runs; both do so under its lock.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use sallyport_policy::json::{Document, Limits};
@@ -23,10 +21,6 @@ use crate::state::StateArgs;
 
 /// The file in the state folder.
 const FILE: &str = "pins.json";
-/// How often a word is given again that the guard overwrote.
-const ATTEMPTS: u32 = 20;
-/// How long a guard that read before us may take to write.
-const SETTLE: Duration = Duration::from_millis(50);
 
 /// Look at tool definitions that changed, and accept them.
 #[derive(clap::Args, Debug)]
@@ -264,37 +258,46 @@ fn accept(args: &AcceptArgs) -> Result<ExitCode, Failure> {
     let path = args.state.path()?.join(FILE);
     let declared = declared(args)?;
     let now = SystemClock::new().now();
-    for _ in 0..ATTEMPTS {
-        let read_at = modified(&path);
-        let mut state = read(&path)?;
-        let (revision, definition) = choose(&state, args)?;
-        state.book = std::mem::take(&mut state.book).with_declared(declared.iter().cloned());
+    let accepted = PinState::edit(&path, |state| {
+        let (revision, definition) = choose(state, args)?;
+        state.book = std::mem::take(&mut state.book).with_declared(declared);
         state.book.accept(&definition, &revision, now);
         if let Some(revisions) = state.set_aside.get_mut(&args.tool) {
             revisions.remove(&revision);
         }
         state.set_aside.retain(|_, revisions| !revisions.is_empty());
-        if modified(&path) != read_at {
-            continue; // the guard was quicker; what it wrote must not be lost
+        Ok((revision, definition))
+    });
+    let (revision, definition) = accepted.map_err(|error| match error {
+        EditError::Refused(failure) => failure,
+        EditError::File(error) => {
+            Failure::outside(format!("cannot change `{}`: {error}", path.display()))
         }
-        state.write(&path).map_err(|error| {
-            Failure::outside(format!("cannot write `{}`: {error}", path.display()))
-        })?;
-        // A guard that had read the file before us may write it now, without our word.
-        std::thread::sleep(SETTLE);
-        if stands(&path, &revision, &definition)? {
-            put(&format!(
-                "accepted {} in {revision}: {}",
-                shown(&args.tool),
-                definition.digest()
-            ))?;
-            return Ok(ExitCode::SUCCESS);
-        }
+    })?;
+    put(&format!(
+        "accepted {} in {revision}: {}",
+        shown(&args.tool),
+        definition.digest()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why a word is not given.
+enum EditError {
+    Refused(Failure),
+    File(std::io::Error),
+}
+
+impl From<std::io::Error> for EditError {
+    fn from(error: std::io::Error) -> Self {
+        Self::File(error)
     }
-    Err(Failure::outside(format!(
-        "the guard keeps writing `{}`; try again",
-        path.display()
-    )))
+}
+
+impl From<Failure> for EditError {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
 }
 
 /// The definition that waits, if it is the only one that fits.
@@ -340,14 +343,6 @@ fn definition(canonical: &str) -> Option<Definition> {
     Definition::of(document.root()).ok()
 }
 
-fn stands(path: &Path, revision: &str, definition: &Definition) -> Result<bool, Failure> {
-    let state = read(path)?;
-    Ok(state
-        .book
-        .trusted(definition.name(), revision)
-        .is_some_and(|pin| pin.digest() == definition.digest()))
-}
-
 /// The pins that the gateway of the files declares.
 fn declared(args: &AcceptArgs) -> Result<Vec<(String, Digest)>, Failure> {
     if args.files.is_empty() {
@@ -372,12 +367,6 @@ fn declared_by(pins: &ToolPins) -> Vec<(String, Digest)> {
 fn read(path: &Path) -> Result<PinState, Failure> {
     PinState::read(path)
         .map_err(|error| Failure::input(format!("cannot read `{}`: {error}", path.display())))
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path)
-        .and_then(|facts| facts.modified())
-        .ok()
 }
 
 /// A server chose the name; it must not move the reader's cursor.

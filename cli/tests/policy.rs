@@ -101,6 +101,33 @@ fn check_accepts_what_is_right_and_tells_the_revision() {
 }
 
 #[test]
+fn law_27_check_warns_of_fields_that_a_known_schema_leaves_no_mask_for() {
+    let masking =
+        "\x20 masking: { fields: [{ tool: get_customer, path: $.level, action: Redact }] }\n";
+    let policy = format!("{POLICY}{masking}");
+    let tools = r#"{"tools":[{"name":"get_customer","inputSchema":{"type":"object"},"outputSchema":
+        {"type":"object","required":["level"],"properties":{"level":{"const":"gold"}}}}]}"#;
+    let nonsense = r#"{"tool":"get_customer"}"#;
+    let folder = folder(&[
+        ("gateway.yaml", GATEWAY),
+        ("policy.yaml", &policy),
+        ("tools.list", tools),
+        ("nonsense.list", nonsense),
+    ]);
+    let without = sallyport(folder.path(), &["policy", "check", "."]);
+    assert_eq!(without.code, 0, "{}{}", without.out, without.err);
+    assert!(!without.out.contains("withheld"), "{}", without.out);
+    let with = ["policy", "check", ".", "--schema", "tools.list"];
+    let said = sallyport(folder.path(), &with);
+    assert_eq!(said.code, 0, "a warning is no mistake");
+    has(&said.out, &["fields[0]", "will be withheld", "policy.yaml"]);
+    let with = ["policy", "check", ".", "--schema", "nonsense.list"];
+    let said = sallyport(folder.path(), &with);
+    assert_eq!(said.code, 3, "{}{}", said.out, said.err);
+    has(&said.err, &["nonsense.list", "tools/list"]);
+}
+
+#[test]
 fn check_tells_every_mistake_of_every_file_with_place_field_and_what_was_meant() {
     let misspelt = POLICY.replace("effect: Deny", "effect: Deni");
     let regex = POLICY

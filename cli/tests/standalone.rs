@@ -1,7 +1,6 @@
 //! What `sallyport up` says before the first call, by the built program.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test fails by panicking, in its helpers too"
 )]
 

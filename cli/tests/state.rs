@@ -48,8 +48,12 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 fn definition(description: &str) -> Definition {
+    named_definition("get", description)
+}
+
+fn named_definition(name: &str, description: &str) -> Definition {
     let text = format!(
-        r#"{{"name":"get","description":"{description}","inputSchema":{{"type":"object"}}}}"#
+        r#"{{"name":"{name}","description":"{description}","inputSchema":{{"type":"object"}}}}"#
     );
     Definition::of(
         Document::parse(Bytes::from(text), Limits::RESPONSE)
@@ -128,6 +132,55 @@ fn pins_tell_what_changed_and_accept_what_was_looked_at() {
     let (code, _, err) = sallyport(folder.path(), &["pins", "accept", "get"]);
     assert_eq!(code, 1, "{err}");
     assert_eq!(sallyport(folder.path(), &["pins", "diff"]).0, 0);
+}
+
+#[test]
+fn words_given_by_several_processes_while_another_writes_are_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pins.json");
+    let tool = |name: &str, description: &str| named_definition(name, description);
+    let names: Vec<String> = (0..6).map(|number| format!("tool{number}")).collect();
+    let mut state = PinState::default();
+    for name in &names {
+        state
+            .book
+            .trust(&tool(name, "old"), "r", UnixMillis(1))
+            .unwrap();
+        let changed = tool(name, "new").canonical().to_owned();
+        let waiting = state.set_aside.entry(name.clone()).or_default();
+        waiting.insert("r".to_owned(), changed);
+    }
+    state.write(&path).unwrap();
+
+    let people: Vec<_> = names
+        .iter()
+        .map(|name| {
+            Command::new(env!("CARGO_BIN_EXE_sallyport"))
+                .args(["pins", "accept", name])
+                .env("SALLYPORT_STATE", folder.path())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    // The guard, which goes on seeing tools meanwhile.
+    for number in 0..40 {
+        let seen = tool(&format!("seen{number}"), "x");
+        PinState::edit(&path, |state| {
+            state.book.trust(&seen, "r", UnixMillis(2)).unwrap();
+            Ok::<_, std::io::Error>(())
+        })
+        .unwrap();
+    }
+    for mut person in people {
+        assert!(person.wait().unwrap().success());
+    }
+    let state = PinState::read(&path).unwrap();
+    for name in &names {
+        let pin = state.book.trusted(name, "r").unwrap();
+        assert!(pin.is_accepted() && pin.digest() == tool(name, "new").digest());
+    }
+    assert_eq!(state.book.all_trusted().count(), 6 + 40);
+    assert!(state.set_aside.is_empty());
 }
 
 #[test]

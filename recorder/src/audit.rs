@@ -22,6 +22,9 @@ use crate::folder::{Folder, Position};
 /// Where a segment of the audit chain ends; small, because each command reads the last one.
 const SEGMENT_BYTES: u64 = 1 << 20;
 
+/// Locked by whoever purges, in the audit folder.
+const PURGE_LOCK: &str = "purge.lock";
+
 /// The audit chain of one recording folder.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
@@ -73,7 +76,28 @@ impl AuditLog {
         }
     }
 
+    /// Held by whoever purges or changes holds: two purges of one segment would write two tombstones, and the second
+    /// one of a file that is gone. Released when the file is closed.
+    ///
+    /// # Errors
+    /// The folder cannot be made or locked.
+    pub(crate) fn purge_lock(&self) -> Result<File, ReadError> {
+        self.make()?;
+        self.lock(PURGE_LOCK)
+    }
+
     fn write(&self, event: Event, at: UnixMillis) -> Result<Head, ReadError> {
+        self.make()?;
+        // Held until the file is closed at the end of this function.
+        let _lock = self.lock(layout::LOCK)?;
+        let key = Arc::new(self.key()?);
+        let mut pen = self.pen(key, at)?;
+        let session = chain();
+        pen.event(&session, event, at)?;
+        pen.sign_and_sync(at)
+    }
+
+    fn make(&self) -> Result<(), ReadError> {
         for part in ["", layout::SEGMENTS, layout::TORN] {
             let path = self.folder.join(part);
             DirBuilder::new()
@@ -82,17 +106,11 @@ impl AuditLog {
                 .create(&path)
                 .map_err(failed("create", &path))?;
         }
-        // Held until the file is closed at the end of this function.
-        let _lock = self.lock()?;
-        let key = Arc::new(self.key()?);
-        let mut pen = self.pen(key, at)?;
-        let session = chain();
-        pen.event(&session, event, at)?;
-        pen.sign_and_sync(at)
+        Ok(())
     }
 
-    fn lock(&self) -> Result<File, ReadError> {
-        let path = self.folder.join(layout::LOCK);
+    fn lock(&self, name: &str) -> Result<File, ReadError> {
+        let path = self.folder.join(name);
         let file = OpenOptions::new()
             .write(true)
             .create(true)

@@ -1,6 +1,6 @@
 //! Deleting by order (law 32): the tombstone is durable and signed before anything goes, and legal hold stops it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -12,34 +12,74 @@ use sallyport_policy::record::PayloadRef;
 use sallyport_policy::record::event::{Event, LegalHold, PurgeCause, Purged, PurgedThing};
 use sallyport_policy::record::layout;
 use sallyport_policy::record::segment::Resumed;
+use sallyport_policy::record::verify::Tombstones;
 use sallyport_policy::time::UnixMillis;
+use serde::Serialize;
 
 use crate::error::{ReadError, failed};
 use crate::folder::Position;
 use crate::index::Index;
+use crate::query::SessionFilter;
 use crate::recordings::{Actor, Recordings};
+use crate::summary::SessionSummary;
+
+/// Who orders a purge and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    pub actor: &'a Actor,
+    pub cause: PurgeCause,
+    pub reason: Option<&'a str>,
+    /// Tell what would be taken, and take nothing.
+    pub dry_run: bool,
+}
 
 /// What a purge took.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Taken {
+    /// Payloads of single sessions; those of whole segments are not counted.
     pub payloads: u64,
     pub segments: Vec<u64>,
     pub bytes: u64,
     /// Segments that are old enough, and stay because of sessions on hold.
     pub held: Vec<u64>,
+    /// Segments whose age nobody can read; they stay as evidence.
+    pub unreadable: Vec<u64>,
+}
+
+impl Taken {
+    /// Whether nothing was deleted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.payloads == 0
+    }
 }
 
 impl Recordings {
-    /// Sessions on legal hold, with the reason given.
+    /// Sessions on legal hold, each with the event that placed it and its time, in the order of the sessions.
     ///
     /// # Errors
     /// The audit chain cannot be read.
-    pub fn holds(&self) -> Result<BTreeMap<SessionId, String>, ReadError> {
+    pub fn holds(&self) -> Result<BTreeMap<SessionId, Hold>, ReadError> {
         let mut holds = BTreeMap::new();
         for record in self.audit.events()? {
             if let Event::LegalHold(hold) = record.event {
                 if hold.held {
-                    holds.insert(hold.session, hold.reason);
+                    let since = record.at;
+                    let LegalHold {
+                        session,
+                        user,
+                        uid,
+                        reason,
+                        held: _,
+                    } = hold;
+                    let hold = Hold {
+                        since,
+                        user,
+                        uid,
+                        reason,
+                    };
+                    holds.insert(session, hold);
                 } else {
                     holds.remove(&hold.session);
                 }
@@ -48,7 +88,7 @@ impl Recordings {
         Ok(holds)
     }
 
-    /// Places a session on legal hold, or lifts it.
+    /// Places a session on legal hold, or lifts it. Gives the session's whole id.
     ///
     /// # Errors
     /// There is no such session, or the audit chain cannot be written.
@@ -58,100 +98,140 @@ impl Recordings {
         id: &str,
         held: bool,
         reason: &str,
-    ) -> Result<(), ReadError> {
+    ) -> Result<SessionId, ReadError> {
+        // A purge that runs has looked at the holds already.
+        let _purging = self.audit.purge_lock()?;
+        let session = self.resolve(id)?;
         let hold = LegalHold {
-            session: self.resolve(id)?,
+            session: session.clone(),
             held,
             user: actor.user.clone(),
             uid: actor.uid,
             reason: reason.to_owned(),
         };
-        self.audit
-            .append(Event::LegalHold(hold), self.now())
-            .map(|_| ())
+        self.audit.append(Event::LegalHold(hold), self.now())?;
+        Ok(session)
     }
 
     /// Deletes all payloads of one session; its events stay, and verify.
     ///
     /// # Errors
     /// The session is on hold, the tombstone cannot be written, or a file cannot be changed.
-    pub fn purge_payloads(
-        &self,
-        actor: &Actor,
-        id: &str,
-        cause: PurgeCause,
-        reason: Option<&str>,
-    ) -> Result<Taken, ReadError> {
+    pub fn purge_payloads(&self, order: Order<'_>, id: &str) -> Result<Taken, ReadError> {
+        let _purging = self.audit.purge_lock()?;
         let summary = self.find(id)?;
-        let session = summary.id.clone();
-        if let Some(reason) = self.holds()?.remove(&session) {
+        if let Some(hold) = self.holds()?.remove(&summary.id) {
+            let session = summary.id;
+            let reason = hold.reason;
             return Err(ReadError::Held { session, reason });
         }
+        let mut taken = Taken::default();
+        self.take_payloads(order, &summary, &self.tombstones()?, &mut taken)?;
+        Ok(taken)
+    }
+
+    /// Deletes whole segments with their payloads whose last event is before `before`. The segment that may still be
+    /// written stays. So do segments with a session on hold; of their other sessions those that are old enough lose
+    /// their payloads.
+    ///
+    /// # Errors
+    /// A tombstone cannot be written, or a file cannot be read or deleted.
+    pub fn purge_before(&self, order: Order<'_>, before: UnixMillis) -> Result<Taken, ReadError> {
+        let _purging = self.audit.purge_lock()?;
+        let holds = self.holds()?;
+        let mut taken = Taken::default();
+        let mut beside_holds = BTreeSet::new();
+        let mut segments = self.folder.segments()?;
+        segments.pop();
+        for number in segments {
+            let age = self.age(number, &holds)?;
+            match age.last {
+                None => taken.unreadable.push(number),
+                Some(last) if last >= before => {}
+                Some(_) if age.on_hold => {
+                    taken.held.push(number);
+                    beside_holds.extend(age.others);
+                }
+                Some(_) => {
+                    taken.bytes += self.purge_segment(order, number)?;
+                    taken.segments.push(number);
+                }
+            }
+        }
+        self.take_beside_holds(order, before, &beside_holds, &mut taken)?;
+        if !taken.segments.is_empty() && !order.dry_run {
+            Index::discard(&self.folder)?;
+        }
+        Ok(taken)
+    }
+
+    /// One session on hold must not keep everybody else's words for ever.
+    fn take_beside_holds(
+        &self,
+        order: Order<'_>,
+        before: UnixMillis,
+        sessions: &BTreeSet<SessionId>,
+        taken: &mut Taken,
+    ) -> Result<(), ReadError> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let tombstones = self.tombstones()?;
+        let all = Index::open(&self.folder)?.sessions(&SessionFilter::default())?;
+        let old = all
+            .iter()
+            .filter(|session| sessions.contains(&session.id) && session.last < before);
+        for summary in old {
+            self.take_payloads(order, summary, &tombstones, taken)?;
+        }
+        Ok(())
+    }
+
+    /// What was purged before is not taken, nor told, again.
+    fn take_payloads(
+        &self,
+        order: Order<'_>,
+        summary: &SessionSummary,
+        tombstones: &Tombstones,
+        taken: &mut Taken,
+    ) -> Result<(), ReadError> {
+        let session = summary.id.clone();
         let entries = self
             .folder
             .session(&session, summary.first_segment, summary.last_segment)?;
         let through = entries.last().map_or(0, |entry| entry.record.seq);
         let payloads: Vec<PayloadRef> = entries
             .into_iter()
+            .filter(|entry| !tombstones.covers(&session, entry.record.seq))
             .flat_map(|entry| entry.record.payloads)
             .collect();
-        let taken = Taken {
-            payloads: payloads.len() as u64,
-            bytes: payloads.iter().map(|payload| payload.length).sum(),
-            ..Taken::default()
+        if payloads.is_empty() {
+            return Ok(());
+        }
+        let (count, bytes) = (
+            payloads.len() as u64,
+            payloads.iter().map(|payload| payload.length).sum::<u64>(),
+        );
+        taken.payloads += count;
+        taken.bytes += bytes;
+        if order.dry_run {
+            return Ok(());
+        }
+        let what = PurgedThing::Payloads {
+            session,
+            through,
+            payloads: count,
+            bytes,
         };
-        self.bury(
-            actor,
-            cause,
-            reason,
-            PurgedThing::Payloads {
-                session,
-                through,
-                payloads: taken.payloads,
-                bytes: taken.bytes,
-            },
-        )?;
-        self.erase(&payloads)?;
-        Ok(taken)
+        self.bury(order, what)?;
+        self.erase(&payloads)
     }
 
-    /// Deletes whole segments with their payloads whose last event is before `before`. The segment that may still be
-    /// written, and segments with a session on hold, stay.
-    ///
-    /// # Errors
-    /// A tombstone cannot be written, or a file cannot be read or deleted.
-    pub fn purge_segments(
-        &self,
-        actor: &Actor,
-        before: UnixMillis,
-        reason: Option<&str>,
-    ) -> Result<Taken, ReadError> {
-        let holds = self.holds()?;
-        let mut taken = Taken::default();
-        let mut segments = self.folder.segments()?;
-        segments.pop();
-        for number in segments {
-            match self.age(number, &holds)? {
-                Age {
-                    last: Some(last), ..
-                } if last >= before => {}
-                Age { on_hold: true, .. } => taken.held.push(number),
-                Age { .. } => {
-                    taken.bytes += self.purge_segment(actor, number, reason)?;
-                    taken.segments.push(number);
-                }
-            }
-        }
-        if !taken.segments.is_empty() {
-            Index::discard(&self.folder)?;
-        }
-        Ok(taken)
-    }
-
-    fn age(&self, number: u64, holds: &BTreeMap<SessionId, String>) -> Result<Age, ReadError> {
+    fn age(&self, number: u64, holds: &BTreeMap<SessionId, Hold>) -> Result<Age, ReadError> {
         let mut age = Age {
             last: None,
             on_hold: false,
+            others: BTreeSet::new(),
         };
         for entry in self.folder.entries(Position {
             segment: number,
@@ -162,17 +242,16 @@ impl Recordings {
                 break;
             }
             age.last = age.last.max(Some(entry.record.at));
-            age.on_hold |= holds.contains_key(&entry.record.session);
+            if holds.contains_key(&entry.record.session) {
+                age.on_hold = true;
+            } else {
+                age.others.insert(entry.record.session);
+            }
         }
         Ok(age)
     }
 
-    fn purge_segment(
-        &self,
-        actor: &Actor,
-        number: u64,
-        reason: Option<&str>,
-    ) -> Result<u64, ReadError> {
+    fn purge_segment(&self, order: Order<'_>, number: u64) -> Result<u64, ReadError> {
         let text = self.folder.segment(number)?;
         let (path, payloads) = (
             self.folder.segment_path(number),
@@ -180,17 +259,16 @@ impl Recordings {
         );
         let payload_bytes = fs::metadata(&payloads).map_or(0, |facts| facts.len());
         let bytes = text.len() as u64 + payload_bytes;
-        self.bury(
-            actor,
-            PurgeCause::Retention,
-            reason,
-            PurgedThing::Segment {
-                segment: number,
-                digest: Digest::of(&text),
-                bytes,
-                checkpoint: Resumed::read(&text).and_then(|resumed| resumed.checkpoint),
-            },
-        )?;
+        if order.dry_run {
+            return Ok(bytes);
+        }
+        let what = PurgedThing::Segment {
+            segment: number,
+            digest: Digest::of(&text),
+            bytes,
+            checkpoint: Resumed::read(&text).and_then(|resumed| resumed.checkpoint),
+        };
+        self.bury(order, what)?;
         for path in [&payloads, &path] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -206,18 +284,12 @@ impl Recordings {
     }
 
     /// Writes the tombstone: durable and signed when this returns.
-    fn bury(
-        &self,
-        actor: &Actor,
-        cause: PurgeCause,
-        reason: Option<&str>,
-        what: PurgedThing,
-    ) -> Result<(), ReadError> {
+    fn bury(&self, order: Order<'_>, what: PurgedThing) -> Result<(), ReadError> {
         let purged = Purged {
-            user: actor.user.clone(),
-            uid: actor.uid,
-            cause,
-            reason: reason.map(ToOwned::to_owned),
+            user: order.actor.user.clone(),
+            uid: order.actor.uid,
+            cause: order.cause,
+            reason: order.reason.map(ToOwned::to_owned),
             what,
         };
         self.audit
@@ -250,6 +322,17 @@ struct Age {
     /// None where no event in it can be read.
     last: Option<UnixMillis>,
     on_hold: bool,
+    /// Sessions in it that are not on hold.
+    others: BTreeSet<SessionId>,
+}
+
+/// A session that must not be purged: who said so, when and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub since: UnixMillis,
+    pub user: String,
+    pub uid: u32,
+    pub reason: String,
 }
 
 /// Gives the span back to the disk; where the file system cannot, overwrites it.

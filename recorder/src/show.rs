@@ -3,14 +3,16 @@
 //! What callers and servers said is hostile: control characters and text-direction tricks are shown as escapes, so
 //! that no recording can write to the terminal of whoever reads it.
 
+use std::fmt::Debug;
 use std::io::Write;
 
 use sallyport_policy::record::EventRecord;
 use sallyport_policy::record::event::{
-    Answered, CallEnded, CallRequested, Decided, Event, MaskCounts, Outcome, PurgedThing,
-    SessionBegan, Verdict,
+    Answered, CallEnded, CallRequested, Decided, Direction, Event, MaskCounts, Outcome,
+    PurgedThing, SessionBegan, StreamEvent, Verdict,
 };
 use sallyport_policy::record::replay::Step;
+use sallyport_policy::time::UnixMillis;
 
 use crate::error::ReadError;
 use crate::folder::Payload;
@@ -88,7 +90,7 @@ pub fn write_step(
 #[must_use]
 pub fn describe(record: &EventRecord) -> (Tone, String) {
     match &record.event {
-        Event::SessionBegan(event) => session(event),
+        Event::SessionBegan(event) => session(event, record.at),
         Event::CallRequested(event) => requested(event),
         Event::Decided(event) => decided(event),
         Event::Forwarded(event) => {
@@ -96,17 +98,11 @@ pub fn describe(record: &EventRecord) -> (Tone, String) {
             (Tone::Faint, text)
         }
         Event::Answered(event) => answered(event),
-        Event::StreamEvent(event) => {
-            let method = event.method.as_deref().unwrap_or("message");
-            let masks = masks(&event.masks);
-            (
-                Tone::Faint,
-                format!("stream {method}, {} bytes{masks}", event.bytes),
-            )
-        }
+        Event::StreamEvent(event) => streamed(event),
         Event::ServerRequest(event) => {
             let masks = masks(&event.masks);
-            let text = format!("server asks {}: {:?}{masks}", event.method, event.verdict);
+            let verdict = words(&event.verdict);
+            let text = format!("server asks {}: {verdict}{masks}", event.method);
             (tone_of(event.verdict), text)
         }
         Event::CallEnded(event) => ended(event),
@@ -125,11 +121,11 @@ pub fn describe(record: &EventRecord) -> (Tone, String) {
     }
 }
 
-fn session(event: &SessionBegan) -> (Tone, String) {
+fn session(event: &SessionBegan, at: UnixMillis) -> (Tone, String) {
     let client = event.caller.client.as_ref();
     let client = client.map_or(String::new(), |client| format!(" with {client}"));
     let text = format!(
-        "session of {}{client} on {}",
+        "session of {}{client} on {}, {at}",
         event.caller.subject, event.gateway
     );
     (Tone::Plain, text)
@@ -157,10 +153,24 @@ fn answered(event: &Answered) -> (Tone, String) {
     )
 }
 
+fn streamed(event: &StreamEvent) -> (Tone, String) {
+    let method = event.method.as_deref().unwrap_or("message");
+    let masks = masks(&event.masks);
+    let id = event.event_id.as_deref().unwrap_or_default();
+    let text = match event.direction {
+        Direction::ServerToClient => format!("stream {method}, {} bytes{masks}", event.bytes),
+        Direction::ClientToServer => {
+            format!("client's {method} to `{id}`, {} bytes{masks}", event.bytes)
+        }
+    };
+    (Tone::Faint, text)
+}
+
 fn ended(event: &CallEnded) -> (Tone, String) {
     let ran = if event.executed { ", executed" } else { "" };
     let reason = in_brackets(event.reason.as_ref());
-    let text = format!("{} ended: {:?}{reason}{ran}", event.call, event.outcome);
+    let outcome = words(&event.outcome);
+    let text = format!("{} ended: {outcome}{reason}{ran}", event.call);
     (tone_of_end(event.outcome), text)
 }
 
@@ -174,7 +184,8 @@ fn decided(event: &Decided) -> (Tone, String) {
         .as_ref()
         .map_or_else(|| "no rule".to_owned(), ToString::to_string);
     let reason = in_brackets(event.reason.as_ref());
-    let text = format!("{} {:?} by {rule}{reason}", event.call, event.verdict);
+    let verdict = words(&event.verdict);
+    let text = format!("{} {verdict} by {rule}{reason}", event.call);
     (tone_of(event.verdict), text)
 }
 
@@ -182,15 +193,18 @@ fn approval(event: &Event) -> String {
     if let Event::ApprovalRequested(event) = event {
         let joined = if event.joined { "joins" } else { "opens" };
         format!(
-            "{} {joined} request {}, {} approvals needed",
-            event.call, event.request, event.required
+            "{} {joined} request {}, {} approval{} needed",
+            event.call,
+            event.request,
+            event.required,
+            if event.required == 1 { "" } else { "s" }
         )
     } else if let Event::ApprovalDecided(event) = event {
         let by: Vec<&str> = event.by.iter().map(|voice| voice.user.as_str()).collect();
         format!(
-            "request {}: {:?} by {}",
+            "request {}: {} by {}",
             event.request,
-            event.verdict,
+            words(&event.verdict),
             by.join(", ")
         )
     } else if let Event::ApprovalConsumed(event) = event {
@@ -220,7 +234,10 @@ fn housekeeping(event: &Event) -> (Tone, String) {
             format!("recovered after a crash: {open}, {harm}"),
         )
     } else if let Event::SessionEnded(event) = event {
-        (Tone::Plain, format!("session ended: {:?}", event.reason))
+        (
+            Tone::Plain,
+            format!("session ended: {}", words(&event.reason)),
+        )
     } else if let Event::PolicyChanged(event) = event {
         let to = event
             .to
@@ -232,7 +249,11 @@ fn housekeeping(event: &Event) -> (Tone, String) {
     } else if let Event::Gap(event) = event {
         (
             Tone::Bad,
-            format!("{} events were lost here: {:?}", event.lost, event.cause),
+            format!(
+                "{} events were lost here: {}",
+                event.lost,
+                words(&event.cause)
+            ),
         )
     } else {
         auditing(event)
@@ -248,7 +269,7 @@ fn auditing(event: &Event) -> (Tone, String) {
             .map_or_else(|| "sessions".to_owned(), ToString::to_string);
         (
             Tone::Faint,
-            format!("{} viewed {what}: {:?}", event.user, event.kind),
+            format!("{} viewed {what}: {}", event.user, words(&event.kind)),
         )
     } else if let Event::Purged(event) = event {
         let what = match &event.what {
@@ -259,7 +280,7 @@ fn auditing(event: &Event) -> (Tone, String) {
         };
         (
             Tone::Waiting,
-            format!("{} purged {what}: {:?}", event.user, event.cause),
+            format!("{} purged {what}: {}", event.user, words(&event.cause)),
         )
     } else if let Event::LegalHold(event) = event {
         let done = if event.held {
@@ -274,6 +295,19 @@ fn auditing(event: &Event) -> (Tone, String) {
     } else {
         (Tone::Faint, event.name().to_owned())
     }
+}
+
+/// A name of ours as words: `UpstreamFailed` is read as `upstream failed`.
+#[must_use]
+pub fn words(name: &impl Debug) -> String {
+    let mut out = String::new();
+    for character in format!("{name:?}").chars() {
+        if character.is_ascii_uppercase() && !out.is_empty() {
+            out.push(' ');
+        }
+        out.push(character.to_ascii_lowercase());
+    }
+    out
 }
 
 const fn tone_of(verdict: Verdict) -> Tone {

@@ -24,9 +24,11 @@ use sallyport_policy::record::event::{
 use sallyport_policy::record::replay::Pace;
 use sallyport_policy::record::{Head, layout};
 use sallyport_policy::time::UnixMillis;
+use sallyport_recorder::purge::Order;
 use sallyport_recorder::show::{Look, write_step};
 use sallyport_recorder::{
-    Actor, CallFilter, ReadError, Recordings, SessionFilter, VerifyOptions, export, verify_export,
+    Actor, CallFilter, Payload, ReadError, Recordings, SessionFilter, VerifyOptions, export,
+    verify_export,
 };
 use sallyport_sidecar::record::{Ended, Options, Recorder, Spool, Terms};
 use tempfile::TempDir;
@@ -45,6 +47,23 @@ fn actor() -> Actor {
     Actor {
         user: "auditor".to_owned(),
         uid: 1234,
+    }
+}
+
+fn erasure(actor: &Actor) -> Order<'_> {
+    Order {
+        actor,
+        cause: PurgeCause::Erasure,
+        reason: Some("request 4"),
+        dry_run: false,
+    }
+}
+
+fn retention(actor: &Actor) -> Order<'_> {
+    Order {
+        cause: PurgeCause::Retention,
+        reason: Some("retention 1ms"),
+        ..erasure(actor)
     }
 }
 
@@ -624,19 +643,14 @@ async fn law_32_purged_payloads_leave_a_tombstone_that_verify_reports_as_purged(
     recordings
         .set_hold(&actor(), ada.as_str(), true, "case 17")
         .unwrap();
-    let held = recordings.purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None);
+    let held = recordings.purge_payloads(erasure(&actor()), ada.as_str());
     assert!(matches!(held, Err(ReadError::Held { .. })));
     recordings
         .set_hold(&actor(), ada.as_str(), false, "case closed")
         .unwrap();
 
     let taken = recordings
-        .purge_payloads(
-            &actor(),
-            ada.as_str(),
-            PurgeCause::Erasure,
-            Some("request 4"),
-        )
+        .purge_payloads(erasure(&actor()), ada.as_str())
         .unwrap();
     assert_eq!(taken.payloads, 9);
     let report = recordings
@@ -690,18 +704,40 @@ async fn law_32_purged_segments_verify_as_purged_and_legal_hold_keeps_them() {
     recordings
         .set_hold(&actor(), ada.as_str(), true, "case 17")
         .unwrap();
-    let taken = recordings.purge_segments(&actor(), before, None).unwrap();
+    let taken = recordings
+        .purge_before(retention(&actor()), before)
+        .unwrap();
     assert!(taken.segments.is_empty() && !taken.held.is_empty());
+    assert!(
+        taken.payloads > 0,
+        "others lose their payloads all the same"
+    );
+    let (ada_s, bob_s) = (
+        payloads_left(&recordings, &ada),
+        payloads_left(&recordings, &bob),
+    );
+    assert!(
+        ada_s.iter().all(|left| *left) && ada_s.len() == 9,
+        "{ada_s:?}"
+    );
+    assert!(
+        bob_s.iter().all(|left| !*left) && !bob_s.is_empty(),
+        "{bob_s:?}"
+    );
+    let again = recordings
+        .purge_before(retention(&actor()), before)
+        .unwrap();
+    assert!(again.is_empty(), "nothing is buried twice: {again:?}");
     recordings
         .set_hold(&actor(), ada.as_str(), false, "case closed")
         .unwrap();
 
     let young = recordings
-        .purge_segments(&actor(), UnixMillis(1), None)
+        .purge_before(retention(&actor()), UnixMillis(1))
         .unwrap();
     assert!(young.segments.is_empty());
     let taken = recordings
-        .purge_segments(&actor(), before, Some("retention 1ms"))
+        .purge_before(retention(&actor()), before)
         .unwrap();
     assert!(taken.segments.len() > 1);
     let report = recordings
@@ -720,6 +756,107 @@ async fn law_32_purged_segments_verify_as_purged_and_legal_hold_keeps_them() {
         recordings.resolve(bob.as_str()).is_err(),
         "nothing of it is listed any more"
     );
+}
+
+/// Whether each payload of a session can still be read.
+fn payloads_left(recordings: &Recordings, id: &SessionId) -> Vec<bool> {
+    let session = recordings
+        .session(&actor(), ViewKind::Export, id.as_str())
+        .unwrap();
+    let payloads = session
+        .entries()
+        .iter()
+        .flat_map(|entry| &entry.record.payloads);
+    payloads
+        .map(|payload| matches!(session.payload(payload).unwrap(), Payload::Intact(_)))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_a_purge_would_take_and_takes_nothing() {
+    let (folder, ada, _bob, head) = recording().await;
+    let recordings = open(folder.path());
+    let actor = actor();
+    let tried = |order| Order {
+        dry_run: true,
+        ..order
+    };
+    let before = UnixMillis(now().0 + 10_000);
+    let told = recordings
+        .purge_before(tried(retention(&actor)), before)
+        .unwrap();
+    let words = recordings
+        .purge_payloads(tried(erasure(&actor)), ada.as_str())
+        .unwrap();
+    assert!(told.segments.len() > 1 && words.payloads == 9);
+    let report = recordings
+        .verify(VerifyOptions {
+            key: None,
+            head: Some(head),
+        })
+        .unwrap();
+    assert!(report.is_good());
+    assert_eq!(
+        (
+            report.recordings.purged_segments,
+            report.recordings.purged_payloads
+        ),
+        (0, 0)
+    );
+    assert!(recordings.audit().unwrap().is_empty(), "no tombstone");
+    let done = recordings.purge_before(retention(&actor), before).unwrap();
+    assert_eq!(done, told, "it takes what it told");
+}
+
+#[tokio::test]
+async fn a_segment_whose_age_nobody_can_read_stays_as_evidence() {
+    let (folder, _ada, _bob, _head) = recording().await;
+    let recordings = open(folder.path());
+    let first = folder
+        .path()
+        .join(layout::SEGMENTS)
+        .join(layout::segment_file(1));
+    fs::write(&first, b"no line at all\n").unwrap();
+    let before = UnixMillis(now().0 + 10_000);
+    let taken = recordings
+        .purge_before(retention(&actor()), before)
+        .unwrap();
+    assert_eq!(taken.unreadable, [1]);
+    assert!(!taken.segments.contains(&1) && first.exists());
+}
+
+#[tokio::test]
+async fn law_32_two_purges_at_once_bury_a_segment_once() {
+    let (folder, _ada, _bob, head) = recording().await;
+    let recordings = open(folder.path());
+    let before = UnixMillis(now().0 + 10_000);
+    let taken: Vec<_> = std::thread::scope(|scope| {
+        let purges: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    open(folder.path())
+                        .purge_before(retention(&actor()), before)
+                        .unwrap()
+                })
+            })
+            .collect();
+        purges
+            .into_iter()
+            .flat_map(|purge| purge.join().unwrap().segments)
+            .collect()
+    });
+    let distinct: BTreeSet<_> = taken.iter().collect();
+    assert!(
+        distinct.len() == taken.len() && taken.len() > 1,
+        "{taken:?}"
+    );
+    let report = recordings
+        .verify(VerifyOptions {
+            key: None,
+            head: Some(head),
+        })
+        .unwrap();
+    assert!(report.is_good(), "{:?}", report.recordings.findings);
 }
 
 #[tokio::test]
@@ -745,7 +882,7 @@ async fn law_32_a_tombstone_that_is_not_signed_with_the_recording_s_key_counts_f
 
     // A true purge, with its signature cut away.
     recordings
-        .purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None)
+        .purge_payloads(erasure(&actor()), ada.as_str())
         .unwrap();
     edit_lines(&log, |lines| drop(lines.pop()));
     assert!(first_finding(folder.path(), None).contains("a payload of event"));
@@ -757,7 +894,7 @@ async fn law_32_a_tombstone_that_is_not_signed_with_the_recording_s_key_counts_f
     let own = fs::read(&key).unwrap();
     fs::copy(other.path().join(layout::SIGNING_KEY), &key).unwrap();
     recordings
-        .purge_payloads(&actor(), ada.as_str(), PurgeCause::Erasure, None)
+        .purge_payloads(erasure(&actor()), ada.as_str())
         .unwrap();
     fs::write(&key, own).unwrap();
     let report = recordings.verify(VerifyOptions::default()).unwrap();
@@ -847,11 +984,11 @@ async fn a_replay_is_readable_keeps_the_order_and_marks_masks() {
     let shown = [
         "session of ada@example.com with desk-agent on shop/inventory",
         "tools/call list_items",
-        "Allow by clerks/read",
+        "allow by clerks/read",
         "masked 1 aws-access-key",
         "\u{1b}[7m[redacted:aws-access-key]\u{1b}[0m",
-        "Deny by clerks/never-drop (denied_by_rule)",
-        "session ended: Closed",
+        "deny by clerks/never-drop (denied_by_rule)",
+        "session ended: closed",
     ];
     let mut from = 0;
     for words in shown {

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sallyport_policy::name::{CallId, GatewayName, Issuer, SessionId, Subject};
 use sallyport_policy::principal::CallerKey;
 use sallyport_policy::record::SigningKey;
 use sallyport_policy::record::event::{
-    Answered, CallRequested, Capture, Direction, Event, Mode, Outcome, PayloadKind, SessionBegan,
+    Answered, CallRequested, Capture, Direction, Event, Forwarded, Mode, Outcome, PayloadKind,
+    SessionBegan,
 };
 use sallyport_policy::record::segment::Composer;
 use sallyport_policy::time::UnixMillis;
@@ -102,7 +103,10 @@ fn compose(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Whole strict calls, two waits each, with 16 callers: how well they share a sync.
+/// Events of one call as [`one`] records it.
+const EVENTS: u64 = 4;
+
+/// Whole strict calls, two waits each, in events a second: how well callers share a sync.
 fn strict_calls(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -110,24 +114,27 @@ fn strict_calls(criterion: &mut Criterion) {
     let (recorder, _spool) = Recorder::open(folder.path(), options).expect("an empty folder");
     let session = recorder.begin_session(session());
     let mut group = criterion.benchmark_group("record");
-    group.throughput(Throughput::Elements(1));
+    group.throughput(Throughput::Elements(EVENTS));
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(5));
-    group.bench_function("a strict call, 16 at a time", |bencher| {
-        bencher.iter_custom(|calls| {
-            let began = Instant::now();
-            runtime.block_on(many(&recorder, &session, calls));
-            began.elapsed()
+    for callers in [1, 16, 256] {
+        let name = BenchmarkId::new("strict calls", format!("{callers} at a time"));
+        group.bench_with_input(name, &callers, |bencher, callers| {
+            bencher.iter_custom(|calls| {
+                let began = Instant::now();
+                runtime.block_on(many(&recorder, &session, calls, *callers));
+                began.elapsed()
+            });
         });
-    });
+    }
     group.finish();
 }
 
-async fn many(recorder: &Recorder, session: &SessionId, calls: u64) {
+async fn many(recorder: &Recorder, session: &SessionId, calls: u64, callers: u64) {
     let mut tasks = tokio::task::JoinSet::new();
-    for caller in 0..16 {
-        let share = calls / 16 + u64::from(caller < calls % 16);
+    for caller in 0..callers {
+        let share = calls / callers + u64::from(caller < calls % callers);
         let (recorder, session) = (recorder.clone(), session.clone());
         tasks.spawn(async move {
             for _ in 0..share {
@@ -152,11 +159,17 @@ async fn one(recorder: &Recorder, session: &SessionId) {
         requested,
         body(PayloadKind::Request, &[b'q'; 210]),
     );
+    let sent = Forwarded {
+        call: record.id().clone(),
+        bytes: 210,
+        headers: BTreeSet::new(),
+    };
+    record.note(Event::Forwarded(sent), Vec::new());
     record.settle().await.expect("room for a request");
     let event = answered(record.id().clone());
     record.note(event, body(PayloadKind::Response, &[b'r'; 900]));
     record.settle().await.expect("room for an answer");
-    drop(record.end(Ended::new(Outcome::Succeeded)));
+    record.end_unheard(Ended::new(Outcome::Succeeded));
 }
 
 criterion_group!(benches, compose, strict_calls);

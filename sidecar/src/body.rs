@@ -84,20 +84,43 @@ pub enum BodyError {
     NoRoom,
 }
 
+/// How fast a body must come.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Longest silence between two pieces.
+    pub pause: Duration,
+    /// Bytes a second, on the whole, once `pause` has gone by: a body in drops would hold its memory for days. None: as
+    /// slow as its sender likes.
+    pub least: Option<u32>,
+}
+
+impl Pace {
+    /// How long the next piece may take, when so many bytes have come in `spent`.
+    fn patience(self, so_far: usize, spent: Duration) -> Duration {
+        let Some(least) = self.least else {
+            return self.pause;
+        };
+        let bytes = u32::try_from(so_far).unwrap_or(u32::MAX);
+        let earned = Duration::from_secs(1) * bytes / least.max(1);
+        self.pause.min((self.pause + earned).saturating_sub(spent))
+    }
+}
+
 /// Reads a body of at most `limit` bytes; `pause` is the longest silence between two pieces.
 pub async fn read_whole<B>(body: B, limit: usize, pause: Duration) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    read_counted(body, limit, pause, |_| true).await
+    let pace = Pace { pause, least: None };
+    read_counted(body, limit, pace, |_| true).await
 }
 
 /// The same, asking before each piece is kept whether there is `room` for so many bytes.
 pub async fn read_counted<B>(
     mut body: B,
     limit: usize,
-    pause: Duration,
+    pace: Pace,
     mut room: impl FnMut(usize) -> bool,
 ) -> Result<Bytes, BodyError>
 where
@@ -110,8 +133,11 @@ where
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
+    let began = tokio::time::Instant::now();
     loop {
-        let frame = tokio::time::timeout(pause, body.frame())
+        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
+        let patience = pace.patience(so_far, began.elapsed());
+        let frame = tokio::time::timeout(patience, body.frame())
             .await
             .map_err(|_| BodyError::TooSlow)?;
         let Some(frame) = frame else { break };
@@ -119,7 +145,7 @@ where
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len();
+        let so_far = so_far + data.len();
         if so_far > limit {
             return Err(BodyError::TooLarge { limit });
         }
@@ -163,4 +189,34 @@ where
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_drops_runs_out_of_patience_and_one_that_flows_does_not() {
+        let pace = Pace {
+            pause: Duration::from_secs(20),
+            least: Some(1024),
+        };
+        let rows = [
+            ("nothing yet", 0, 0, 20),
+            ("nothing after a while", 0, 15, 5),
+            ("a drop now and then", 3, 20, 0),
+            ("a drop now and then, for long", 100, 1900, 0),
+            ("a slow line that flows", 1024 * 1024, 1000, 20),
+            ("a slow line that falls silent", 64 * 1024, 80, 4),
+        ];
+        for (row, bytes, spent, left) in rows {
+            let patience = pace.patience(bytes, Duration::from_secs(spent));
+            assert_eq!(patience.as_secs(), left, "{row}");
+        }
+        let patient = Pace {
+            least: None,
+            ..pace
+        };
+        assert_eq!(patient.patience(0, Duration::from_secs(9999)), pace.pause);
+    }
 }

@@ -3,6 +3,7 @@
 //! What a request needs is read once from [`Gateway::in_force`] at its start, so no call ever sees half of one policy
 //! and half of another. Nothing in here decides; `guard.rs` does.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use sallyport_policy::bundle::Bundle;
 use sallyport_policy::decide::Budgets;
 use sallyport_policy::mask::Masker;
 use sallyport_policy::record::event::{Event, PolicyChanged};
+use sallyport_policy::source::defaults::ANCHOR_EVERY;
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +31,7 @@ use crate::inbound::session::{Session, Sessions};
 use crate::journal::Journal;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::record::{Recorder, Terms};
+use crate::record::{AnchorAt, Recorder, Terms};
 use crate::upstream::Upstream;
 
 /// Everything that a policy change replaces, together.
@@ -102,14 +104,17 @@ impl Gateway {
     pub fn put_in_force(&self, next: InForce) {
         let to = next.bundle.revision();
         let gateway = next.bundle.gateway().clone();
+        self.recorder.anchor_to(anchor(&next.bundle));
         let from = self.in_force.swap(Arc::new(next)).bundle.revision();
         let changed = Event::PolicyChanged(PolicyChanged {
             gateway,
             from: Some(from),
             to: Some(to),
         });
-        let writer = self.recorder.writer();
-        self.recorder.note(&writer, changed, Vec::new());
+        drop(
+            self.recorder
+                .append(&self.recorder.writer(), changed, Vec::new()),
+        );
         self.metrics.policy_swaps.inc();
         self.changes
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -145,6 +150,16 @@ impl Gateway {
             server.close(&lane).await;
         }
     }
+}
+
+/// Where a policy wants the heads of the recordings copied (law 33).
+#[must_use]
+pub fn anchor(bundle: &Bundle) -> Option<AnchorAt> {
+    let anchor = bundle.settings().recording.anchor.as_ref()?;
+    Some(AnchorAt {
+        path: PathBuf::from(&anchor.file),
+        every: anchor.every.unwrap_or(ANCHOR_EVERY).get(),
+    })
 }
 
 /// How long work in flight may take to finish at shutdown.

@@ -1,9 +1,10 @@
 //! Accepts connections and hands requests to a service; the edge where slow and hostile peers are bounded.
 //!
-//! Every await here has a limit: the TLS handshake, the request head, the number of connections and of HTTP/2
-//! streams. On shutdown no new connection is taken and the open ones are asked to finish.
+//! Every await here has a limit: the TLS handshake, the request head, an answer that is not read, the number of
+//! connections and of HTTP/2 streams. On shutdown no new connection is taken and the open ones are asked to finish.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,6 +29,8 @@ use crate::body::ReplyBody;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a peer may take to send a request head (slow-loris).
 const HEAD: Duration = Duration::from_secs(15);
+/// How long a peer may leave what it was sent unacknowledged, in milliseconds: one that reads nothing keeps a call open.
+const UNREAD: u32 = 120_000;
 /// Largest request head, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Most headers in one request.
@@ -90,6 +94,9 @@ where
         // Small answers must not wait for a delayed acknowledgement; failure only costs latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        if let Err(error) = set_tcp_user_timeout(&stream, UNREAD) {
+            tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
         }
         let service = service.clone();
         let tls = listening.tls.clone();
@@ -171,14 +178,57 @@ async fn connection<I, S, F>(
         .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
+    let heard = CancellationToken::new();
+    let first = heard.clone();
     let service = service_fn(move |request| {
+        first.cancel();
         let reply = service(peer, request);
         async move { Ok::<_, Infallible>(reply.await) }
     });
     let serving = builder.serve_connection(io, service).into_owned();
-    if let Err(error) = watcher.watch(serving).await {
-        tracing::debug!(%peer, %error, "connection ended early");
+    tokio::select! {
+        ended = watcher.watch(serving) => {
+            if let Err(error) = ended {
+                tell(peer, error.as_ref());
+            }
+        }
+        () = silence(&heard) => tell_code(peer, SLOW_HEAD),
     }
+}
+
+/// Returns where no request has come in time. The limit on heads begins only when it is known which version of HTTP
+/// they are in, and a peer that says nothing, or half of a preface, would never get there.
+async fn silence(heard: &CancellationToken) {
+    if tokio::time::timeout(HEAD, heard.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
+    }
+}
+
+const SLOW_HEAD: &str = "slow_head";
+
+/// What no request came of has no record, so it is told here; a peer that merely went away is not.
+fn tell(peer: SocketAddr, error: &(dyn Error + 'static)) {
+    tracing::debug!(%peer, %error, "connection ended early");
+    let Some(error) = error.downcast_ref::<hyper::Error>() else {
+        return;
+    };
+    let broken = error
+        .source()
+        .is_some_and(|source| source.is::<std::io::Error>());
+    let left = broken
+        || error.is_incomplete_message()
+        || error.is_closed()
+        || error.is_canceled()
+        || error.is_body_write_aborted();
+    if error.is_timeout() {
+        tell_code(peer, SLOW_HEAD);
+    } else if !left {
+        tell_code(peer, "malformed_http");
+    }
+}
+
+fn tell_code(peer: SocketAddr, code: &str) {
+    tracing::info!(target: "sallyport::audit", code, %peer, "connection refused");
 }
 
 async fn drain(graceful: GracefulShutdown, limit: Duration) {

@@ -66,6 +66,8 @@ pub struct All {
     pub held: Gauge,
     /// Bytes of bodies held at the moment.
     pub body_bytes: Gauge,
+    /// Tasks of the runtime, as of the last look.
+    tasks: Gauge,
     /// Times a changed policy was put in force.
     pub policy_swaps: Counter,
     /// Times a changed policy was refused and the last good one kept.
@@ -119,6 +121,7 @@ impl Metrics {
         let sessions = gauge("sessions", "Live protocol sessions");
         let in_flight = gauge("calls_in_flight", "Calls between head and terminal record");
         let held = gauge("calls_held", "Calls waiting for an approval");
+        let tasks = gauge("tasks", "Tasks of the runtime that have not ended");
         Self(Arc::new(All {
             registry,
             calls,
@@ -130,6 +133,7 @@ impl Metrics {
             in_flight,
             held,
             body_bytes,
+            tasks,
             policy_swaps,
             policy_rejections,
         }))
@@ -156,6 +160,11 @@ impl All {
     /// The whole registry in the OpenMetrics text format.
     #[must_use]
     pub fn exposition(&self) -> String {
+        // A task that never ends is a leak that nothing else shows.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let alive = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(alive).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
@@ -183,5 +192,16 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[tokio::test]
+    async fn tasks_that_have_not_ended_are_counted() {
+        let metrics = Metrics::new();
+        let task = tokio::spawn(std::future::pending::<()>());
+        let text = metrics.exposition();
+        assert!(text.contains("sallyport_tasks 1\n"), "{text}");
+        task.abort();
+        assert!(task.await.is_err());
+        assert!(metrics.exposition().contains("sallyport_tasks 0\n"));
     }
 }

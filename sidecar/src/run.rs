@@ -20,7 +20,7 @@ use crate::answer::catalog::Catalog;
 use crate::answer::tasks::Tasks;
 use crate::clock::Clock;
 use crate::credential::{Credential, HeaderCredential};
-use crate::gateway::{DRAIN, Gateway, InForce};
+use crate::gateway::{DRAIN, Gateway, InForce, anchor};
 use crate::hold::Desk;
 use crate::inbound::{self, head::Paths, pipe::Pipes, session::Sessions};
 use crate::journal::Journal;
@@ -38,8 +38,9 @@ use crate::upstream::{Bounds, Upstream};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 4096;
-/// How often unused sessions and servers are looked for.
+/// How often unused sessions and servers are looked for, at most; and at least, where they may not be idle for long.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
+const TIDY_SOON: Duration = Duration::from_secs(1);
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -109,8 +110,15 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let kit = parts.kit;
     let ready = parts.in_force;
     let metrics = Metrics::new();
+    let memory = Memory::new(metrics.body_bytes.clone());
     let bounds = Bounds::of(&ready.bundle.settings().limits);
-    let upstream = upstream(&parts.target, &bounds, &parts.credentials, &parts.trust);
+    let upstream = upstream(
+        &parts.target,
+        &bounds,
+        &parts.credentials,
+        &parts.trust,
+        &memory,
+    );
     let catalog = Catalog::open(parts.pins.clone()).map_err(|error| StartError::Pins {
         path: parts.pins.clone(),
         error,
@@ -128,13 +136,14 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         catalog,
         tasks: Tasks::default(),
         budgets: Mutex::new(Budgets::new()),
-        memory: Memory::new(metrics.body_bytes.clone()),
+        memory,
         clock: parts.clock,
         metrics,
         paths: Paths::beside(&parts.path),
         stop: CancellationToken::new(),
         in_force: ArcSwap::from_pointee(ready),
     });
+    gateway.recorder.anchor_to(anchor(&gateway.policy().bundle));
     let readiness = parts.readiness;
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
     serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
@@ -247,9 +256,10 @@ fn serve_admin(
 
 async fn tidy(gateway: Arc<Gateway>) {
     loop {
+        let idle = gateway.policy().bundle.settings().limits.session_idle;
         tokio::select! {
             () = gateway.stop.cancelled() => return,
-            () = tokio::time::sleep(TIDY_EVERY) => gateway.tidy().await,
+            () = tokio::time::sleep((idle / 4).clamp(TIDY_SOON, TIDY_EVERY)) => gateway.tidy().await,
         }
     }
 }
@@ -270,6 +280,7 @@ fn upstream(
     bounds: &Bounds,
     credentials: &[Credential],
     trust: &Trust,
+    memory: &Memory,
 ) -> Upstream {
     let Bounds { response, children } = bounds.clone();
     let headers: Arc<[HeaderCredential]> = credentials
@@ -279,8 +290,10 @@ fn upstream(
             Credential::Env { .. } => None,
         })
         .collect();
-    let server =
-        |uri: &Uri| HttpServer::new(uri.clone(), trust, Arc::clone(&headers), response.clone());
+    let server = |uri: &Uri| {
+        let (headers, response) = (Arc::clone(&headers), response.clone());
+        HttpServer::new(uri.clone(), trust, headers, response, memory.clone())
+    };
     match target {
         Target::Http(uri) => Upstream::Http(Box::new(server(uri))),
         Target::Sse(uri) => {
@@ -289,6 +302,7 @@ fn upstream(
                 uri: uri.clone(),
                 credentials: headers,
                 event_limit: response.clone(),
+                memory: memory.clone(),
             };
             Upstream::Linked(LinkedServer::new(Dial::Sse(Box::new(server)), children))
         }

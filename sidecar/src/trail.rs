@@ -90,19 +90,19 @@ impl Trail {
         };
         self.tell(outcome, reason);
         let answered = record.answer_is_durable();
-        let durable = record.end(Ended {
+        let ended = Ended {
             outcome,
             reason: reason.map(str::to_owned),
             status,
-        });
+        };
         match self.mode {
             Mode::Strict if !answered => {
-                if let Err(error) = durable.await {
+                if let Err(error) = record.end(ended).await {
                     tracing::error!(%error, "the end of a call could not be recorded");
                 }
             }
             // Nobody waits: a gap is recorded by the spool itself.
-            Mode::Strict | Mode::BestEffort | Mode::Disabled => drop(durable),
+            Mode::Strict | Mode::BestEffort | Mode::Disabled => record.end_unheard(ended),
         }
     }
 

@@ -3,33 +3,20 @@
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-import { answers, capabilities, report, scenario } from './common.mjs';
+import { answers, capabilities, report, scenario, transport } from './common.mjs';
 
 const plan = await scenario();
-const asked = [];
+const [asked, changes] = [[], []];
 const mode = ['legacy', 'auto'].includes(plan.mode) ? plan.mode : { pin: plan.mode };
-const options = { capabilities: plan.answers ? capabilities : {}, versionNegotiation: { mode } };
+const options = { capabilities, versionNegotiation: { mode } };
 if (plan.protocolVersion) options.supportedProtocolVersions = [plan.protocolVersion];
 const client = new Client({ name: 'driver-ts2', version: '1.0.0' }, options);
-if (plan.answers) {
-  for (const [method, say] of Object.entries(answers(asked))) client.setRequestHandler(method, (request) => say(request.params));
-}
+for (const [method, say] of Object.entries(answers(asked))) client.setRequestHandler(method, (request) => say(request.params));
+for (const list of ['tools', 'resources']) client.setNotificationHandler(`notifications/${list}/list_changed`, () => void changes.push(list));
 
-function transport() {
-  const requestInit = { headers: plan.token ? { Authorization: `Bearer ${plan.token}` } : {} };
-  switch (plan.transport) {
-    case 'http': return new StreamableHTTPClientTransport(new URL(plan.url), { requestInit });
-    case 'sse': return new SSEClientTransport(new URL(plan.url), { requestInit });
-    case 'stdio': return new StdioClientTransport({ command: plan.command[0], args: plan.command.slice(1), env: { ...process.env, ...plan.env } });
-    default: throw new Error(`unknown transport ${plan.transport}`);
-  }
-}
-
-const wire = transport();
+const wire = transport(plan, { StreamableHTTPClientTransport, SSEClientTransport, StdioClientTransport });
 await client.connect(wire);
-client.call = (params, onprogress) => client.callTool(params, onprogress ? { onprogress } : undefined);
-const connected = { protocolVersion: client.getNegotiatedProtocolVersion(), server: client.getServerVersion(), capabilities: client.getServerCapabilities() };
-await report(client, plan, connected, asked);
-await wire.terminateSession?.();
-await client.close();
-process.exit(0);
+const revision = client.getNegotiatedProtocolVersion();
+const call = (params, options) => client.callTool(params, options);
+const listen = revision < '2026' ? undefined : (list) => client.listen({ [`${list}ListChanged`]: true });
+await report({ client, wire, call, listen, changes }, plan, revision, asked);

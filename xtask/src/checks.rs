@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{matrix, process, setup};
+use crate::{attacks, conformance, matrix, process, setup, soak};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
@@ -33,6 +33,12 @@ pub(crate) enum Part {
     Unit,
     /// Official clients and real servers, through the guard.
     Clients,
+    /// The corpus of attacks, on the running guard.
+    Attacks,
+    /// The official conformance suite, through the guard as without it.
+    Conformance,
+    /// A short soak.
+    Soak,
 }
 
 /// Runs the given parts, or all. True: nothing failed.
@@ -60,6 +66,19 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     if wanted(Part::Clients) {
         tally.judge("clients", |tally| {
             matrix::run(tally, row).map(|()| "every row is as it is without the guard".into())
+        });
+    }
+    if wanted(Part::Attacks) {
+        tally.judge("attacks", |tally| attacks::run(tally, row));
+    }
+    if wanted(Part::Conformance) {
+        tally.judge("conformance", |tally| {
+            conformance::judge(tally, &conformance::Choice::default())
+        });
+    }
+    if wanted(Part::Soak) {
+        tally.judge("soak", |tally| {
+            soak::quick(tally).map(|()| "no stray answer, no growth, nothing run twice".into())
         });
     }
     say(&format!(

@@ -27,6 +27,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) upstream: Upstream,
     /// What a stdio server finds in its environment.
     pub(crate) env: &'a [(&'a str, String)],
+    /// Further flags of `sallyport up`.
+    pub(crate) flags: &'a [&'a str],
 }
 
 /// What is guarded.
@@ -35,6 +37,9 @@ pub(crate) enum Upstream {
     Url(String),
     Command(Vec<String>),
 }
+
+/// A port that is free.
+const ANYWHERE: &str = "127.0.0.1:0";
 
 /// A running guard; ended when dropped.
 #[derive(Debug)]
@@ -57,8 +62,13 @@ pub(crate) struct Approver<'a> {
 impl Guard {
     /// Starts the guard and waits for its ready line. Its log goes to `guard.log` beside the state.
     pub(crate) fn start(plan: &Plan<'_>) -> Result<Self> {
+        Self::start_at(plan, ANYWHERE)
+    }
+
+    /// Starts it at a place that is chosen.
+    pub(crate) fn start_at(plan: &Plan<'_>, listen: &str) -> Result<Self> {
         let log = std::fs::File::create(log_of(plan.state))?;
-        let mut command = up(plan);
+        let mut command = up(plan, listen);
         command.stdout(Stdio::piped()).stderr(log.try_clone()?);
         let mut service = Service::spawn(&mut command)?;
         let stdout = service
@@ -139,21 +149,17 @@ pub(crate) fn phase(request: &Value) -> Option<(&str, &str)> {
     Some((name, phase))
 }
 
-/// The tool that a request is about.
-pub(crate) fn tool(request: &Value) -> Option<&str> {
-    request.pointer("/spec/call/tool")?.as_str()
-}
-
 /// Where a guard on this state folder logs.
 pub(crate) fn log_of(state: &Path) -> PathBuf {
     state.with_extension("log")
 }
 
-fn up(plan: &Plan<'_>) -> Command {
+fn up(plan: &Plan<'_>, listen: &str) -> Command {
     let mut command = Command::new(plan.binary);
-    command.args(["up", "--listen", "127.0.0.1:0", "--gateway", plan.gateway]);
+    command.args(["up", "--listen", listen, "--gateway", plan.gateway]);
     command.arg("-f").arg(plan.policy);
     command.arg("--state").arg(plan.state);
+    command.args(plan.flags);
     for (index, (place, value)) in plan.secrets.iter().enumerate() {
         let variable = format!("XTASK_SECRET_{index}");
         command.args(["--secret", &format!("{place}=env:{variable}")]);

@@ -1,8 +1,10 @@
 //! The project's own commands. Each installs what a fresh Debian machine with only cargo lacks, and says what it does.
 
+mod attacks;
 mod bench;
 mod checks;
 mod client;
+mod conformance;
 mod console;
 mod demo;
 mod files;
@@ -10,6 +12,7 @@ mod guard;
 mod matrix;
 mod process;
 mod setup;
+mod soak;
 mod tally;
 mod workspace;
 
@@ -29,17 +32,50 @@ struct Args {
 enum Command {
     /// Everything that must hold: format, lints, licences, crate directions, tests, and real clients through the guard.
     Test {
-        /// Only these parts: fmt, clippy, deny, directions, unit, clients.
+        /// Only these parts: fmt, clippy, deny, directions, unit, clients, attacks, conformance, soak.
         #[arg(long, value_delimiter = ',')]
         only: Vec<checks::Part>,
         /// Only the rows of the client matrix whose name contains this text.
         #[arg(long)]
         row: Option<String>,
     },
+    /// The official conformance suite, straight at a server and through the guard: every check must be equal.
+    Conformance {
+        /// Only this set: 2025-11-25 or 2026-07-28.
+        #[arg(long)]
+        requirements: Option<String>,
+        /// Only this way through the guard, and no client scenarios.
+        #[arg(long)]
+        run: Option<conformance::Run>,
+    },
+    /// Only the client matrix: every official client before every server.
+    Matrix {
+        /// Only the rows whose name contains this text.
+        #[arg(long, conflicts_with = "write_docs")]
+        row: Option<String>,
+        /// Writes what came of it to `docs/compatibility.md`.
+        #[arg(long)]
+        write_docs: bool,
+    },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
     Demo,
     /// Measures the guard beside nginx and Envoy, and says which goals are met.
     Bench(bench::BenchArgs),
+    /// Many clients of every revision at once, servers that fail, guards that are killed: nothing may leak, mix or run twice.
+    Soak {
+        /// How long the main load lasts.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Clients at once, over three guards.
+        #[arg(long, default_value_t = 200)]
+        clients: u32,
+        /// Chance begins here; the same seed takes the same steps.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print the report as JSON at the end.
+        #[arg(long)]
+        json: bool,
+    },
     /// Installs what the other commands need, and nothing else.
     Setup,
 }
@@ -59,8 +95,18 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<bool> {
     match args.command {
         Command::Test { only, row } => checks::test(&only, row.as_deref()),
+        Command::Conformance { requirements, run } => {
+            Ok(conformance::run(&conformance::Choice { requirements, run }))
+        }
+        Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
         Command::Demo => demo::run(),
         Command::Bench(args) => bench::run(&args).map(|()| true),
+        Command::Soak {
+            seconds,
+            clients,
+            seed,
+            json,
+        } => soak::run(&soak::Scale::by_hand(seconds, clients, seed), json),
         Command::Setup => setup::everything().map(|()| true),
     }
 }

@@ -145,10 +145,7 @@ impl Service {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM)?;
-        }
+        terminate(&self.child)?;
         if wait(&mut self.child, GRACE)?.is_none() {
             self.child.kill()?;
             self.child.wait()?;
@@ -163,6 +160,14 @@ impl Drop for Service {
             crate::console::say(&format!("a child could not be ended: {error:#}"));
         }
     }
+}
+
+/// Sends SIGTERM, and does not wait.
+pub(crate) fn terminate(child: &Child) -> Result<()> {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        kill_process(pid, Signal::TERM)?;
+    }
+    Ok(())
 }
 
 /// Tries until something answers on the port, or the child has ended.

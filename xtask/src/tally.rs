@@ -47,15 +47,21 @@ impl Tally {
     /// Takes a step and tells how it went; an error is one failure.
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Count>) {
         let began = Instant::now();
-        match work() {
+        let result = work();
+        self.tell(name, began.elapsed(), result);
+    }
+
+    /// Tells of a step that was taken elsewhere.
+    pub(crate) fn tell(&mut self, name: &str, took: Duration, result: Result<Count>) {
+        match result {
             Ok(count) => {
                 self.passed += count.passed;
                 self.failed += count.failed;
-                line(count.failed == 0, began.elapsed(), name, &count.note);
+                line(count.failed == 0, took, name, &count.note);
             }
             Err(error) => {
                 self.failed += 1;
-                line(false, began.elapsed(), name, "");
+                line(false, took, name, "");
                 say(&format!("    {error:#}"));
             }
         }

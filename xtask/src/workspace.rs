@@ -50,23 +50,48 @@ impl Profile {
 
 /// Builds one binary of the workspace and copies it into a folder: a build meanwhile must not change what is run.
 pub(crate) fn build(package: &str, binary: &str, profile: Profile, into: &Path) -> Result<PathBuf> {
+    build_all(&[(package, binary)], profile)?;
+    copy(binary, profile, into)
+}
+
+/// Builds several packages' binaries by one command, so that what they share is built once.
+pub(crate) fn build_all(wanted: &[(&str, &str)], profile: Profile) -> Result<()> {
     let mut command = cargo();
-    command.args(["build", "--quiet", "--package", package, "--bin", binary]);
+    command.args(["build", "--quiet"]);
+    for (package, binary) in wanted {
+        command.args(["--package", package, "--bin", binary]);
+    }
     let status = command
         .args(profile.arguments())
         .status()
         .context("cargo cannot be started")?;
     if !status.success() {
-        bail!("`{binary}` does not build");
+        bail!("{wanted:?} does not build");
     }
+    Ok(())
+}
+
+/// Copies a binary that was built.
+pub(crate) fn copy(binary: &str, profile: Profile, into: &Path) -> Result<PathBuf> {
     let built = target()?.join(profile.folder()).join(binary);
     let copy = into.join(binary);
     std::fs::copy(&built, &copy).with_context(|| format!("cannot copy {}", built.display()))?;
     Ok(copy)
 }
 
+/// A binary to be run for long: brought up to date in release mode where that was built before, else a dev build.
+pub(crate) fn newest(package: &str, binary: &str, into: &Path) -> Result<PathBuf> {
+    let release = target()?.join(Profile::Release.folder()).join(binary);
+    let profile = if release.is_file() {
+        Profile::Release
+    } else {
+        Profile::Dev
+    };
+    build(package, binary, profile, into)
+}
+
 /// The build folder, asked of cargo, which knows every way to set it.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let output = cargo()
         .args([
             "metadata",

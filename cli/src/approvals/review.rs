@@ -1,6 +1,6 @@
 //! `sallyport approve`, `deny` and `revoke`: one person's word on one request.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,7 +11,7 @@ use sallyport_sidecar::hold::client::{Client, preview_digest};
 use sallyport_sidecar::hold::protocol::{Seen, Word};
 
 use super::{connect, failed, put_outcome, show};
-use crate::output::{Failure, Format, say};
+use crate::output::{Failure, Format, confirmed, say};
 use crate::state::StateArgs;
 
 /// What every review says.
@@ -57,7 +57,7 @@ pub(crate) async fn approve(args: ApproveArgs) -> Result<ExitCode, Failure> {
         .await
         .map_err(failed)?;
     say(&show::details(&shown, SystemClock::new().now()));
-    if !yes && std::io::stdin().is_terminal() && !confirmed()? {
+    if !yes && std::io::stdin().is_terminal() && !confirmed("approve this?")? {
         return Err(Failure::no("nothing was approved"));
     }
     speak(&mut client, voice, Verdict::Approve, Some(&shown)).await
@@ -91,13 +91,4 @@ async fn speak(
     say(&show::assurance(&seen));
     put_outcome(&seen, voice.output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn confirmed() -> Result<bool, Failure> {
-    let mut out = std::io::stderr().lock();
-    write!(out, "approve this? [y/N] ")?;
-    out.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

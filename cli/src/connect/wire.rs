@@ -21,6 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sallyport_policy::mcp::headers;
 use sallyport_policy::sse::Item;
 use sallyport_sidecar::body::{BodyError, read_whole};
+use sallyport_sidecar::memory::Memory;
 use sallyport_sidecar::tls::Trust;
 use sallyport_sidecar::upstream::UpstreamError;
 use sallyport_sidecar::upstream::sse::events_of;
@@ -271,7 +272,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer, Trouble> {
     let body = response.into_body();
     let content = match media.as_str() {
         "text/event-stream" if status.is_success() => {
-            Content::Events(events_of(body, LARGEST).boxed())
+            Content::Events(events_of(body, LARGEST, &Memory::default()).boxed())
         }
         "application/json" => match whole(body, LARGEST).await? {
             empty if empty.is_empty() => Content::Nothing,

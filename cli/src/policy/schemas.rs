@@ -20,8 +20,12 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<(String, Value)>, Failure> {
 fn tools_of(file: &Path) -> Result<Vec<Value>, String> {
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let listed = [&value["tools"], &value["result"]["tools"], &value];
-    if let Some(tools) = listed.into_iter().find_map(Value::as_array) {
+    let listed = [
+        value.get("tools"),
+        value.pointer("/result/tools"),
+        Some(&value),
+    ];
+    if let Some(tools) = listed.into_iter().flatten().find_map(Value::as_array) {
         return Ok(tools.clone());
     }
     let expected =

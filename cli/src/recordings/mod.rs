@@ -1,6 +1,9 @@
-//! `sessions`, `replay`, `export`, `verify`: what was recorded, shown and proved. Reading is itself written down.
+//! `sessions`, `replay`, `export`, `verify`: what was recorded, shown and proved; `purge` and `legal-hold`: what of it
+//! goes and what stays. Reading and purging are themselves written down.
 
 mod export;
+mod hold;
+mod purge;
 mod replay;
 mod sessions;
 mod verify;
@@ -16,6 +19,8 @@ use crate::output::Failure;
 use crate::state::StateArgs;
 
 pub(crate) use export::{ExportArgs, run as export};
+pub(crate) use hold::{HoldArgs, run as legal_hold};
+pub(crate) use purge::{PurgeArgs, run as purge};
 pub(crate) use replay::{ReplayArgs, run as replay};
 pub(crate) use sessions::{SessionsArgs, run as sessions};
 pub(crate) use verify::{VerifyArgs, run as verify};
@@ -43,9 +48,10 @@ fn actor() -> Actor {
 )]
 fn failed(error: ReadError) -> Failure {
     match &error {
-        ReadError::NoSession(_) | ReadError::Ambiguous(_) => Failure::no(error.to_string()),
+        ReadError::NoSession(_) | ReadError::Ambiguous(_) | ReadError::Held { .. } => {
+            Failure::no(error.to_string())
+        }
         ReadError::NoRecordings(_)
-        | ReadError::Held { .. }
         | ReadError::Io { .. }
         | ReadError::Audit(_)
         | ReadError::BadKey(_)
@@ -54,6 +60,12 @@ fn failed(error: ReadError) -> Failure {
         | ReadError::Output(_)
         | ReadError::Export { .. } => Failure::outside(error.to_string()),
     }
+}
+
+/// How many of something, in words.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
 }
 
 /// A point in time: RFC 3339, or an age such as `2h` or `30m` before now.

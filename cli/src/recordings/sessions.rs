@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use sallyport_policy::record::event::Verdict;
 use sallyport_policy::time::UnixMillis;
+use sallyport_recorder::show::words;
 use sallyport_recorder::{CallFilter, SessionFilter, SessionSummary};
 use serde_json::json;
 
@@ -123,14 +124,8 @@ fn calls(
                 call.user.clone(),
                 call.method.clone(),
                 word(call.target.clone()),
-                word(
-                    call.verdict
-                        .map(|verdict| format!("{verdict:?}").to_lowercase()),
-                ),
-                word(
-                    call.outcome
-                        .map(|outcome| format!("{outcome:?}").to_lowercase()),
-                ),
+                word(call.verdict.map(|verdict| words(&verdict))),
+                word(call.outcome.map(|outcome| words(&outcome))),
                 word(call.rule.clone()),
                 word(call.millis.map(|millis| format!("{millis} ms"))),
             ]
@@ -146,10 +141,9 @@ fn calls(
 }
 
 fn row(session: &SessionSummary) -> Vec<String> {
-    let state = session.ended.map_or_else(
-        || "open".to_owned(),
-        |end| format!("{end:?}").to_lowercase(),
-    );
+    let state = session
+        .ended
+        .map_or_else(|| "open".to_owned(), |end| words(&end));
     vec![
         session.id.to_string(),
         session.user.clone(),

@@ -11,7 +11,7 @@ use sallyport_policy::record::{Head, VerifyingKey};
 use sallyport_recorder::{Report, VerifyOptions, verify_export};
 use serde_json::json;
 
-use super::{failed, open};
+use super::{counted, failed, open};
 use crate::output::{Failure, Format, put, put_value};
 use crate::state::StateArgs;
 
@@ -105,13 +105,17 @@ fn tell(report: &Report, findings: &[String]) -> Result<(), Failure> {
         put(&format!("bad: {finding}"))?;
     }
     put(&format!(
-        "{} sessions, {} events, {} payloads in {} segments",
-        verdict.sessions, verdict.events, report.payloads, verdict.segments
+        "{} of sessions and writers, {}, {} in {}",
+        counted(verdict.sessions, "chain"),
+        counted(verdict.events, "event"),
+        counted(report.payloads, "payload"),
+        counted(verdict.segments, "segment")
     ))?;
     if verdict.purged_segments > 0 || verdict.purged_payloads > 0 {
         put(&format!(
-            "purged by order: {} segments, {} payloads",
-            verdict.purged_segments, verdict.purged_payloads
+            "purged by order, with signed tombstones: {}, {}",
+            counted(verdict.purged_segments, "segment"),
+            counted(verdict.purged_payloads, "payload")
         ))?;
     }
     put(&proved(verdict, findings.is_empty()))
@@ -127,6 +131,7 @@ fn proved(verdict: &Verdict, good: bool) -> String {
     }
     let unsigned = match verdict.unsigned_events {
         0 => String::new(),
+        1 => "; 1 event after it is chained, not yet signed".to_owned(),
         events => format!("; {events} events after it are chained, not yet signed"),
     };
     match (verdict.complete, verdict.consistent_through) {
@@ -149,6 +154,8 @@ fn machine(report: &Report, findings: &[String]) -> serde_json::Value {
         "events": verdict.events,
         "segments": verdict.segments,
         "payloads": report.payloads,
+        "purgedSegments": verdict.purged_segments,
+        "purgedPayloads": verdict.purged_payloads,
         "consistentThrough": verdict.consistent_through.map(|head| head.to_string()),
         "complete": verdict.complete.map(|head| head.to_string()),
         "unsignedEvents": verdict.unsigned_events,

@@ -6,6 +6,7 @@ use sallyport_policy::source::settings::Capture;
 
 /// A sentence for each such field that is written. `mapped`: a guardrail has an `identityMap`. `named`: the server was
 /// given on the command line.
+#[expect(clippy::too_many_lines, reason = "one table of named rows")]
 pub(super) fn idle(spec: &GatewaySpec, mapped: bool, named: bool) -> Vec<String> {
     let server = &spec.server;
     let capture = spec.capture.is_some_and(|capture| capture != Capture::Auto);

@@ -40,7 +40,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut words = Words::default();
+        let mut words = Words {
+            lines: !tells_of_callers(event.metadata().target()),
+            ..Words::default()
+        };
         event.record(&mut words);
         let mark = match *event.metadata().level() {
             Level::ERROR => "error: ",
@@ -62,8 +65,15 @@ where
     }
 }
 
+/// Whether the words are those of callers and servers, which keep to their line; our own may need several.
+fn tells_of_callers(target: &str) -> bool {
+    ["sallyport::call", "sallyport::audit", "server"].contains(&target)
+}
+
 #[derive(Default)]
 struct Words {
+    /// The message may have several lines.
+    lines: bool,
     message: String,
     rest: String,
 }
@@ -80,22 +90,48 @@ impl Visit for Words {
 
 impl Words {
     fn word(&mut self, name: &str, value: &str) {
-        let value = printable(value);
         if name == "message" {
-            self.message = value;
+            self.message = printable(value, self.lines);
         } else if !name.starts_with("log.") {
-            self.rest.push_str(&format!(" {name}={value}"));
+            self.rest
+                .push_str(&format!(" {name}={}", printable(value, false)));
         }
     }
 }
 
-/// A caller's text must not be able to write lines or colours of its own into the log.
-fn printable(text: &str) -> String {
+/// A caller's text must not be able to write lines or colours of its own into the log, nor turn its direction round.
+fn printable(text: &str, lines: bool) -> String {
     text.chars()
         .flat_map(|c| match c {
-            '\n' | '\t' => vec![c],
-            c if c.is_control() => c.escape_default().collect(),
+            '\n' | '\t' if lines => vec![c],
+            c if c.is_control() || turns(c) => c.escape_unicode().collect(),
             c => vec![c],
         })
         .collect()
+}
+
+/// Line breaks that are no control characters, and marks that change the direction of what follows.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_writes_no_line_of_its_own_into_the_log() {
+        let name = "echo\n12:00:00 ok ada tools/call\u{202e}\u{1b}[31m";
+        assert_eq!(
+            printable(name, tells_of_callers("sallyport::config")),
+            "echo\n12:00:00 ok ada tools/call\\u{202e}\\u{1b}[31m"
+        );
+        for target in ["sallyport::call", "sallyport::audit", "server"] {
+            let shown = printable(name, !tells_of_callers(target));
+            assert_eq!(
+                shown,
+                "echo\\u{a}12:00:00 ok ada tools/call\\u{202e}\\u{1b}[31m"
+            );
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod credentials;
 mod idle;
 mod log;
 mod policies;
+mod retention;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -17,12 +18,12 @@ use sallyport_policy::approval::BindingKey;
 use sallyport_policy::bundle::Bundle;
 use sallyport_policy::mask::MaskKey;
 use sallyport_policy::name::{GatewayName, Issuer};
-use sallyport_policy::source::defaults::ANCHOR_EVERY;
 use sallyport_policy::source::gateway::{Server, Transport};
 use sallyport_policy::source::settings::RecordingMode;
 use sallyport_sidecar::admin::Readiness;
 use sallyport_sidecar::clock::{Clock, SystemClock};
 use sallyport_sidecar::credential::Credential;
+use sallyport_sidecar::gateway::anchor;
 use sallyport_sidecar::guard::Windows;
 use sallyport_sidecar::hold::Desk;
 use sallyport_sidecar::hold::local::{Listening, LocalDesk, LocalOptions, SocketOptions};
@@ -162,6 +163,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
     let watching = policies.watch(&guard.running, &guard.desk);
     tokio::select! {
         () = watching => {}
+        () = retention::keep(&guard.running.gateway, &state) => {}
         asked = asked_to_stop() => asked?,
     }
     finish(guard).await
@@ -308,12 +310,8 @@ fn recorder(
         return Ok((Recorder::disabled(now).map_err(failed)?, None));
     }
     let mut options = Options::new(env!("CARGO_PKG_VERSION"), now);
-    if let Some(anchor) = &recording.anchor {
-        let every = anchor.every.unwrap_or(ANCHOR_EVERY).get();
-        options.anchor = Some(PathBuf::from(&anchor.file));
-        options.anchor_every = every;
-        options.checkpoint_every = options.checkpoint_every.min(every);
-    }
+    options.anchor = anchor(bundle);
+    options.segment_age = Some(retention::segment_age(recording.retention));
     let (recorder, spool) = Recorder::open(&state.join("recordings"), options).map_err(failed)?;
     Ok((recorder, Some(spool)))
 }

@@ -122,6 +122,54 @@ async fn law_24_another_account_of_the_approver_group_makes_it_two_person() {
     assert!(ran(&call.answer().await));
 }
 
+/// Needs to become other accounts, which only root may.
+#[tokio::test(flavor = "multi_thread")]
+async fn law_24_one_account_of_the_group_is_not_two_people_and_holds_the_issuers_key() {
+    if own_uid() != 0 {
+        return;
+    }
+    let gid = 64_322;
+    let guard = Guard::up_with(&policy("45s", 2), &["--approver-group", &gid.to_string()]);
+    std::fs::set_permissions(guard.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = guard.path("sallyport");
+    std::fs::copy(sallyport(), &binary).unwrap();
+    let by = |uid: u32, words: &[&str]| {
+        let mut command = std::process::Command::new(&binary);
+        command.args(words).arg("--state").arg(guard.state());
+        said(
+            command
+                .current_dir("/")
+                .uid(uid)
+                .gid(gid)
+                .stdin(Stdio::null()),
+        )
+    };
+    let group = gid.to_string();
+    let token = by(
+        64_321,
+        &["token", "--user", "ada", "--approver-group", &group],
+    );
+    assert_eq!(token.code, 0, "{}", token.err);
+    assert_eq!(token.out.trim().split('.').count(), 3);
+    let agent = guard.agent(Era::Legacy).await;
+    let call = agent.plain("write", json!({ "sku": "chair" }));
+    let request = guard.request_in("Pending").await;
+    let approve = |uid: u32, name: &str| {
+        by(
+            uid,
+            &["approve", &request, "--as", name, "--group", "leads"],
+        )
+    };
+    assert_eq!(approve(64_321, "bob").code, 0);
+    let second = approve(64_321, "carol");
+    assert_eq!(second.code, 1, "{}", second.err);
+    assert!(second.err.contains("reviewed as `bob`"), "{}", second.err);
+    assert_eq!(guard.request_in("Pending").await, request);
+    let told = approve(64_323, "carol");
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(ran(&call.answer().await));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_listed_for_people_and_shown_live() {
     let guard = Guard::up(&policy("45s", 1));

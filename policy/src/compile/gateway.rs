@@ -7,7 +7,9 @@ use ipnet::IpNet;
 
 use super::masking;
 use super::mistake::{Mistake, ObjectId};
+use crate::condition::claim::ClaimPath;
 use crate::endpoint::{ResourceUrl, forwarded_header};
+use crate::source::authentication::{ClaimMapping, TokenIssuer};
 use crate::source::guardrail::Require;
 use crate::source::settings::{Limits, Payloads, Recording};
 use crate::source::{GatewaySpec, consistency};
@@ -42,6 +44,50 @@ pub(super) fn mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     found
 }
 
+/// What of an issuer only its readers on the data path would find.
+fn reading_mistakes(object: &ObjectId, path: &str, issuer: &TokenIssuer) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    let ClaimMapping {
+        subject,
+        groups,
+        client,
+        actor,
+        scopes,
+    } = &issuer.claims;
+    let mapped = [
+        ("subject", subject),
+        ("groups", groups),
+        ("client", client),
+        ("actor", actor),
+        ("scopes", scopes),
+    ];
+    for (claim, text) in mapped {
+        let text = text
+            .as_deref()
+            .map(|text| text.strip_prefix("$.").unwrap_or(text));
+        let Some(Err(error)) = text.map(ClaimPath::parse) else {
+            continue;
+        };
+        found.push(Mistake::new(
+            object,
+            &format!("{path}.claims.{claim}"),
+            "a claim such as `sub` or `realm_access.roles`",
+            error.to_string(),
+        ));
+    }
+    let address = issuer.jwks_uri.as_ref();
+    let whole = |text: &&String| {
+        let uri = text.parse::<http::Uri>();
+        uri.is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some())
+    };
+    if let Some(text) = address.filter(|text| !whole(text)) {
+        let expected = "a URL such as `https://idp.example.com/keys`";
+        let path = format!("{path}.jwksUri");
+        found.push(Mistake::new(object, &path, expected, format!("`{text}`")));
+    }
+    found
+}
+
 fn url_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     let public = spec.public_url.iter();
     let public = public.map(|url| ("spec.publicUrl".to_owned(), url));
@@ -72,18 +118,23 @@ fn header_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
 fn issuer_mistakes(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
     let mut seen = BTreeSet::new();
     let issuers = spec.authentication.issuers.iter().enumerate();
-    let again = issuers.filter(|(_, issuer)| !seen.insert(&issuer.issuer));
-    again
-        .map(|(index, issuer)| {
-            let path = format!("spec.authentication.issuers[{index}].issuer");
-            Mistake::new(
-                object,
-                &path,
-                "an issuer that is not listed yet",
-                format!("`{}` again", issuer.issuer),
-            )
-        })
-        .collect()
+    let again = issuers
+        .clone()
+        .filter(|(_, issuer)| !seen.insert(&issuer.issuer));
+    let unread = issuers.flat_map(|(index, issuer)| {
+        let path = format!("spec.authentication.issuers[{index}]");
+        reading_mistakes(object, &path, issuer)
+    });
+    let again = again.map(|(index, issuer)| {
+        let path = format!("spec.authentication.issuers[{index}].issuer");
+        Mistake::new(
+            object,
+            &path,
+            "an issuer that is not listed yet",
+            format!("`{}` again", issuer.issuer),
+        )
+    });
+    again.chain(unread).collect()
 }
 
 /// What of recording can be read and yet not be done.

@@ -4,7 +4,6 @@ use super::mistake::{Mistake, ObjectId};
 use crate::bundle::ObjectContent;
 use crate::condition::glob::{Glob, GlobKind};
 use crate::name::RuleSource;
-use crate::source::defaults::RETENTION;
 use crate::source::policy::AccessPolicySpec;
 use crate::source::settings::Enforcement;
 use crate::source::{Effect, GatewaySpec, Literal, Operator, Rule, Sources};
@@ -34,16 +33,6 @@ pub(super) fn gateway(object: &ObjectId, spec: &GatewaySpec) -> Vec<Mistake> {
                 "anonymous callers",
             )
             .with_hint("whoever reaches the port is let in"),
-        );
-    }
-    // Whoever writes the default down has asked for nothing.
-    if let Some(retention) = spec.recording.retention
-        && retention != RETENTION
-    {
-        let path = "spec.recording.retention";
-        found.push(
-            Mistake::new(object, path, "recordings to be kept until they are purged", format!("`{retention}`"))
-                .with_hint("nothing deletes recordings by itself; what is older stays until somebody purges it"),
         );
     }
     found

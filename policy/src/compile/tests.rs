@@ -81,6 +81,10 @@ fn urls_and_forwarded_headers_are_judged_by_the_readers_that_put_them_in_force()
         "publicUrl": "https://inventory.example.com/mcp?x=1",
         "additionalUrls": ["https://other.example.com/mcp", "https://u:p@h/mcp"],
         "server": { "forwardHeaders": ["X-Tenant", "Cookie", "not a name", "Mcp-Name"] },
+        "authentication": { "issuers": [
+            { "issuer": "https://a.example.com", "claims": { "groups": "realm..roles" } },
+            { "issuer": "https://b.example.com", "jwksUri": "/keys", "claims": { "groups": "$.realm.roles" } },
+        ] },
     });
     let mistakes = compile(
         &sources(&gateway, &json!({ "rules": [] }), &json!([])),
@@ -90,6 +94,8 @@ fn urls_and_forwarded_headers_are_judged_by_the_readers_that_put_them_in_force()
     let told: Vec<_> = mistakes.iter().map(|found| found.path.as_str()).collect();
     let expected = [
         "spec.additionalUrls[1]",
+        "spec.authentication.issuers[0].claims.groups",
+        "spec.authentication.issuers[1].jwksUri",
         "spec.publicUrl",
         "spec.server.forwardHeaders[1]",
         "spec.server.forwardHeaders[2]",
@@ -182,18 +188,6 @@ fn what_recording_cannot_do_yet_is_refused_with_what_to_do() {
             );
         }
     }
-}
-
-#[test]
-fn a_retention_that_nobody_carries_out_is_told() {
-    let gateway = json!({ "recording": { "retention": "24h" } });
-    let policy = json!({ "subjects": [{ "groups": ["g"] }], "rules": [{ "name": "a", "effect": "Deny", "tools": ["t"] }] });
-    let compiled = compile(&sources(&gateway, &policy, &json!([])), &name()).unwrap();
-    let told = compiled
-        .warnings
-        .iter()
-        .any(|warning| warning.path == "spec.recording.retention");
-    assert!(told, "{:?}", compiled.warnings);
 }
 
 #[test]

@@ -69,6 +69,10 @@ pub enum Target<'d> {
     Relayed,
 }
 
+/// The extension of the newest revision that defines tasks.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+const TASKS_CAPABILITY: &[&str] = &["extensions", TASKS_EXTENSION];
+
 /// The filter of `subscriptions/listen`; each entry is judged alone and taken out before forwarding.
 #[derive(Clone, Debug)]
 pub struct Listen<'d> {
@@ -86,6 +90,12 @@ pub enum CallError {
     InvalidParams {
         field: &'static str,
         expected: &'static str,
+    },
+    /// The request did not declare what its method needs of the client.
+    #[error("Missing required client capability")]
+    MissingCapability {
+        /// The path of it in the client's capabilities.
+        path: &'static [&'static str],
     },
     /// A response is no call; see [`super::result`].
     #[error("Invalid Request: a response is no call")]
@@ -108,7 +118,7 @@ impl<'d> Call<'d> {
         let meta = message.meta();
         let modern = revision.is_modern();
         let asks_back = modern && method.may_ask_back();
-        Ok(Self {
+        let call = Self {
             revision,
             direction,
             method,
@@ -123,7 +133,18 @@ impl<'d> Call<'d> {
             client_capabilities: capabilities(method, params, meta, modern)?,
             wants_logs: modern && meta.is_some_and(|meta| meta.get(META_LOG_LEVEL).is_some()),
             task: params.object_if("task", revision == Revision::V2025_11_25)?,
-        })
+        };
+        match call.missing_capability() {
+            Some(path) => Err(CallError::MissingCapability { path }),
+            None => Ok(call),
+        }
+    }
+
+    /// A request about a task is only for clients that know tasks, which each request of the newest revision says.
+    fn missing_capability(&self) -> Option<&'static [&'static str]> {
+        let asks = self.revision.is_modern() && self.id.is_some();
+        let needed = asks && self.method.judged == Judged::Task && !self.declares(TASKS_CAPABILITY);
+        needed.then_some(TASKS_CAPABILITY)
     }
 
     /// The tool's name, of a tool call.

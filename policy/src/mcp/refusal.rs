@@ -137,6 +137,14 @@ fn call_refusal(error: &CallError, id: Option<&Id>, revision: Revision) -> Reply
     };
     match error {
         CallError::MethodNotFound { .. } => super::answer::method_not_found(id, revision, None),
+        CallError::MissingCapability { path } => {
+            let required = path
+                .iter()
+                .rev()
+                .fold(json!({}), |inner, step| json!({ *step: inner }));
+            let data = json!({ "requiredCapabilities": required });
+            bad_request(Some(id), code::MISSING_CAPABILITY, &text, Some(data))
+        }
         CallError::InvalidParams { .. } => {
             Reply::ok(error_body(Some(id), code::INVALID_PARAMS, &text, None))
         }

@@ -11,6 +11,7 @@ use sallyport_policy::mcp::message::{Message, Outcome as RpcOutcome, Response};
 use sallyport_policy::mcp::method::{Judged, Surface};
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::result::{InputRequired, Shape, is_tool_error};
+use sallyport_policy::mcp::rewrite;
 use sallyport_policy::mcp::{
     agreement::{self, Agreed},
     list,
@@ -148,6 +149,7 @@ impl Flight {
             RpcOutcome::Error(_) => Ok((document.clone(), None)),
             RpcOutcome::Result(result) => self.judge(document, *result, session).await,
         };
+        let judged = judged.and_then(|(judged, session)| Ok((unmarked(judged)?, session)));
         self.forsake_lane().await;
         match judged {
             Ok((judged, session)) => self.give_out(&judged, status, session).await,
@@ -325,6 +327,7 @@ impl Flight {
             }
         };
         self.count(&report);
+        let bytes = self.context.gateway.memory.keep(bytes);
         let payload = self.payload(&bytes);
         let answered = |call| {
             Event::Answered(Answered {
@@ -539,6 +542,14 @@ fn landed(reply: Reply) -> Landed {
         status: reply.http_status,
         body: reply.body,
         session: None,
+    }
+}
+
+/// What the server says under our own names is taken out: the client would take it for our word.
+fn unmarked(document: Document) -> Result<Document, Refusal> {
+    match rewrite::without_our_marks(document.root()) {
+        Some(bytes) => reparsed(bytes),
+        None => Ok(document),
     }
 }
 

@@ -145,7 +145,7 @@ impl Relay<'_> {
         let allowed = open || self.context().server_may_ask(method);
         let session = self.context().session.as_ref();
         let heard = !matches!(self, Self::Unheard(_));
-        let asked = allowed && heard && session.is_some_and(|session| session.ask(id));
+        let asked = allowed && heard && session.is_some_and(|session| session.ask(id, method));
         let passed = match asked {
             true => self.masked(document, &Scope::ServerRequest { method }),
             false => None,
@@ -202,10 +202,13 @@ impl Relay<'_> {
     fn masked(&self, document: &Document, scope: &Scope<'_>) -> Option<(Bytes, MaskReport)> {
         let context = self.context();
         match context.policy.masker.mask(document, scope) {
-            Masked::Clean => Some((document.bytes().clone(), MaskReport::default())),
+            Masked::Clean => {
+                let bytes = context.gateway.memory.keep(document.bytes().clone());
+                Some((bytes, MaskReport::default()))
+            }
             Masked::Changed { bytes, report } => {
                 context.gateway.metrics.masked(report.total());
-                Some((bytes, report))
+                Some((context.gateway.memory.keep(bytes), report))
             }
             Masked::Withheld { why, .. } => {
                 self.dropped("masking", &why.to_string());

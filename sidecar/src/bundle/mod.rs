@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use sallyport_policy::bundle::{Bundle, Envelope, EnvelopeError, Expected, Opened};
 use sallyport_policy::name::{Digest, GatewayName};
+use sallyport_policy::source::defaults::RETENTION;
 use sallyport_policy::time::UnixMillis;
 
 use crate::admin::BlockReady;
@@ -243,6 +244,13 @@ impl Supply {
         self.expires = ready.bundle.expires();
         let revision = ready.bundle.revision();
         tracing::info!(%revision, generation = self.ledger.seen(), "policy in force");
+        // Whoever writes the default down has asked for nothing.
+        let retention = ready.bundle.settings().recording.retention;
+        if retention != RETENTION.get() {
+            tracing::warn!(
+                "`recording.retention` is not carried out in a pod: recordings stay in its state folder as long as that does"
+            );
+        }
     }
 
     /// The gateway was made anew: this pod was injected for the old one, whose policy no longer counts.

@@ -7,6 +7,7 @@ mod asking;
 mod held;
 mod minutes;
 mod payload;
+mod reply;
 mod send;
 mod windows;
 
@@ -71,7 +72,7 @@ pub enum Answer {
 /// Judges one message of a client and does what the verdict says.
 pub async fn pass(context: &Context, document: &Document, message: &Message<'_>) -> Answer {
     if let Message::Response(response) = message {
-        return client_answer(context, document, response).await;
+        return client_answer(context, document, message, response).await;
     }
     let call = match Call::of(message, Direction::ToServer, context.revision) {
         Ok(call) => call,
@@ -346,17 +347,24 @@ fn visible(context: &Context, call: &Call<'_>, denial: &Denial) -> bool {
 }
 
 /// A client's answer to a request of the server: accepted once, from whom it was asked (trap 45).
-async fn client_answer(context: &Context, document: &Document, response: &Response<'_>) -> Answer {
-    let known = match (&context.session, &response.id) {
+async fn client_answer(
+    context: &Context,
+    document: &Document,
+    message: &Message<'_>,
+    response: &Response<'_>,
+) -> Answer {
+    let asked = match (&context.session, &response.id) {
         (Some(session), Some(id)) => session.answer(id),
-        (None, _) | (_, None) => false,
+        (None, _) | (_, None) => None,
     };
-    if !known {
-        context.gateway.metrics.refused("unasked_response");
+    let Some(asked) = asked else {
         tracing::info!(target: "sallyport::audit", code = "unasked_response", "a response that nobody asked for");
-        return Answer::Reply(refusal(&Malformed::Notification));
-    }
-    send::client_response(context, document).await
+        let reply = refusal(&Malformed::Notification);
+        return refused(context, message, "unasked_response", reply).await;
+    };
+    let mut trail = reply::open_trail(context, document, message, asked);
+    trail.note(|call| reply::passed(context, call), Vec::new());
+    send::client_response(context, document, trail, reply::kind(asked, response)).await
 }
 
 /// A message that is no call of its revision: unknown method, wrong direction, wrong parameters.
@@ -364,6 +372,7 @@ async fn no_call(context: &Context, message: &Message<'_>, error: &CallError) ->
     let code = match error {
         CallError::MethodNotFound { .. } => "unknown_method",
         CallError::InvalidParams { .. } => "invalid_params",
+        CallError::MissingCapability { .. } => "missing_capability",
         CallError::Response => "unasked_response",
     };
     let reply = refusal(&Malformed::Call {
@@ -382,13 +391,17 @@ async fn refused(
     reply: Reply,
 ) -> Answer {
     context.gateway.metrics.refused(code);
-    let method: String = message.method().unwrap_or("-").chars().take(128).collect();
+    let method = match message {
+        Message::Response(_) => reply::UNASKED,
+        Message::Request(_) | Message::Notification(_) => message.method().unwrap_or("-"),
+    };
+    let method: String = method.chars().take(128).collect();
     let bytes = u64::try_from(message.node().raw().len()).unwrap_or(u64::MAX);
     let requested = |call| CallRequested {
         call,
         direction: event::Direction::ClientToServer,
         method: method.clone(),
-        notification: message.id().is_none(),
+        notification: message.id().is_none() && message.method().is_some(),
         id: message.id().map(Id::to_json),
         tool: None,
         resource: None,
@@ -493,7 +506,9 @@ fn open_trail(
         gateway
             .recorder
             .open_call(&session, context.policy.recording, requested, payloads);
-    trail_of(context, record, call.method.name.to_owned(), target)
+    let mut trail = trail_of(context, record, call.method.name.to_owned(), target);
+    reply::note_input(&mut trail, call);
+    trail
 }
 
 fn trail_of(context: &Context, record: CallRecord, method: String, target: String) -> Trail {

@@ -12,6 +12,7 @@ use sallyport_policy::mcp::call::{Call, Target};
 use sallyport_policy::mcp::list::{self, Watched};
 use sallyport_policy::mcp::message::Id;
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
+use sallyport_policy::mcp::rewrite;
 use sallyport_policy::record::event::{Event, Forwarded, Outcome};
 
 use super::{Answer, denied};
@@ -68,7 +69,7 @@ pub(super) async fn send(
         return unavailable(call, trail, DenyReason::RecordingUnavailable.code()).await;
     }
     let Some(id) = call.id.clone() else {
-        return notification(context, permit, outbound, trail).await;
+        return one_way(context, permit, outbound, trail, None).await;
     };
     let departure = Departure {
         trail,
@@ -88,13 +89,14 @@ async fn follow(
     outbound: Outbound,
     flight: Flight,
 ) -> Answer {
+    // Boxed: it is large, and a task is moved several times before it runs.
+    let exchange = Box::pin(exchange(permit, outbound, flight));
     if context.revision.is_modern() {
         // A client that leaves drops this, and that cancels the call at the server.
-        return exchange(permit, outbound, flight).await;
+        return exchange.await;
     }
     // In the older revisions leaving does not cancel, so the call is followed to its end by a task of its own.
-    // Boxed: a task is moved several times before it runs, and this one is large.
-    match tokio::spawn(Box::pin(exchange(permit, outbound, flight))).await {
+    match tokio::spawn(exchange).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a call ended badly; this is a defect");
@@ -151,11 +153,13 @@ fn internal(call: &Call<'_>) -> answer::Reply {
     }
 }
 
-async fn notification(
+/// Sends what has no answer; `kind` is what its record says of it where it went well.
+async fn one_way(
     context: &Context,
     permit: Permit,
     outbound: Outbound,
     trail: Trail,
+    kind: Option<&str>,
 ) -> Answer {
     match context.gateway.upstream.send(permit, outbound).await {
         Ok(Reply::Refused { status, .. } | Reply::Json { status, .. }) if !status.is_success() => {
@@ -173,11 +177,11 @@ async fn notification(
             Answer::Reply(reply)
         }
         Ok(_) => {
-            trail.end(Outcome::Succeeded, None, Some(202)).await;
+            trail.end(Outcome::Succeeded, kind, Some(202)).await;
             Answer::Accepted
         }
         Err(error) => {
-            tracing::warn!(%error, "a notification did not reach the server");
+            tracing::warn!(%error, "a message of the client did not reach the server");
             let status = if matches!(error, UpstreamError::SessionGone) {
                 404
             } else {
@@ -194,9 +198,17 @@ async fn notification(
 }
 
 /// Forwards the client's answer to a request of the server; whether it may, was checked by the caller.
-pub(super) async fn client_response(context: &Context, document: &Document) -> Answer {
+pub(super) async fn client_response(
+    context: &Context,
+    document: &Document,
+    mut trail: Trail,
+    kind: &'static str,
+) -> Answer {
     let Some(permit) = open_permit(context, "response") else {
-        return Answer::Reply(refusal(&Malformed::Notification));
+        let reply = refusal(&Malformed::Notification);
+        let (code, status) = (DenyReason::NoPolicy.code(), Some(reply.http_status));
+        trail.end(Outcome::Denied, Some(code), status).await;
+        return Answer::Reply(reply);
     };
     let outbound = Outbound {
         body: document.bytes().clone(),
@@ -204,15 +216,17 @@ pub(super) async fn client_response(context: &Context, document: &Document) -> A
         lane: context.lane(),
         expects: Expects::Nothing,
     };
-    match context.gateway.upstream.send(permit, outbound).await {
-        Ok(_) => Answer::Accepted,
-        Err(error) => {
-            tracing::warn!(%error, "a client's answer did not reach the server");
-            let mut reply = refusal(&Malformed::Notification);
-            reply.http_status = StatusCode::BAD_GATEWAY.as_u16();
-            Answer::Reply(reply)
-        }
+    forwarded(&mut trail, &outbound);
+    if let Err(error) = trail.settle().await {
+        tracing::error!(%error, "a client's answer is refused because it cannot be recorded");
+        let reply = refusal(&Malformed::Notification);
+        let code = DenyReason::RecordingUnavailable.code();
+        trail
+            .end(Outcome::Denied, Some(code), Some(reply.http_status))
+            .await;
+        return Answer::Reply(reply);
     }
+    one_way(context, permit, outbound, trail, Some(kind)).await
 }
 
 /// Tells the server that what it asked of the client is refused, on its own behalf.
@@ -346,6 +360,9 @@ fn outbound_body(
         let mut splice = Splice::new();
         splice.remove_member(params, "requestState");
         body = Document::parse(splice.apply(&body), Limits::REQUEST)?;
+    }
+    if let Some(bytes) = rewrite::without_our_marks(body.root()) {
+        body = Document::parse(bytes, Limits::REQUEST)?;
     }
     Ok(body)
 }

@@ -91,6 +91,7 @@ impl LocalIssuer {
             create(state, &path).map_err(|error| error.at(&path))?;
         }
         let mut file = File::open(&path).map_err(|source| file_error(&path, source))?;
+        let group = group.or_else(|| handed_to(state, &file));
         hand_over(&file, group).map_err(|source| file_error(&path, source))?;
         judge_access(&file, &path, group)?;
         let mut der = Zeroizing::new(Vec::with_capacity(128));
@@ -261,6 +262,14 @@ fn link(draft: &Path, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         done => done,
     }
+}
+
+/// The group that the folder was opened to by the key's owner: whoever runs a guard with an approver group need not
+/// repeat it with every token.
+fn handed_to(state: &Path, key: &File) -> Option<u32> {
+    let (folder, key) = (fs::metadata(state).ok()?, key.metadata().ok()?);
+    let opened = folder.mode() & 0o777 == 0o710 && folder.uid() == key.uid();
+    opened.then(|| folder.gid())
 }
 
 /// Gives the key to the approvers' group, where it is ours to give. A key that others can reach is not mended: somebody

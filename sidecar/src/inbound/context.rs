@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sallyport_policy::decide::{Facts, ToolFacts};
 use sallyport_policy::mcp::agreement::Features;
+use sallyport_policy::mcp::call::TASKS_EXTENSION;
 use sallyport_policy::mcp::list::Caching;
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::name::SessionId;
@@ -26,10 +27,7 @@ use crate::upstream::http::SESSION_HEADER;
 /// Longest time that a client may keep a cacheable result (law 28).
 const LONGEST_TTL_MS: u64 = 30_000;
 /// Extensions whose messages the method table judges.
-pub const EXTENSIONS: &[&str] = &[
-    "io.modelcontextprotocol/tasks",
-    "io.modelcontextprotocol/ui",
-];
+pub const EXTENSIONS: &[&str] = &[TASKS_EXTENSION, "io.modelcontextprotocol/ui"];
 
 /// The circumstances of one message.
 #[derive(Clone, Debug)]

@@ -197,8 +197,10 @@ fn host(parts: &Parts, names: &Names) -> Result<(), HeadError> {
     let Some(given) = authority(parts) else {
         return Err(HeadError::Host(String::new()));
     };
-    let name = without_port(given).to_ascii_lowercase();
-    if names.hosts.contains(&name) {
+    let (name, port) = split_port(given);
+    // What only looks like a port may be a host to another reader: `localhost:@evil.example.com`.
+    let plain = port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if plain && names.hosts.contains(&name.to_ascii_lowercase()) {
         Ok(())
     } else {
         Err(HeadError::Host(shown(given)))
@@ -234,7 +236,11 @@ fn loopback_origin(origin: &str, names: &Names) -> bool {
     else {
         return false;
     };
-    let host = without_port(rest).to_ascii_lowercase();
+    let (host, port) = split_port(rest);
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
+    let host = host.to_ascii_lowercase();
     let loopback = host == "localhost"
         || host
             .trim_matches(['[', ']'])
@@ -357,15 +363,36 @@ fn query_value(uri: &Uri, key: &str) -> Option<String> {
     let query = uri.query()?;
     query.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (name == key).then(|| value.to_owned())
+        (decoded(name) == key.as_bytes()).then(|| value.to_owned())
     })
 }
 
-fn without_port(authority: &str) -> &str {
+/// A name as whoever reads the query sees it: `access%5Ftoken` is no other name.
+fn decoded(name: &str) -> Vec<u8> {
+    let mut bytes = name.bytes();
+    let mut decoded = Vec::with_capacity(name.len());
+    while let Some(byte) = bytes.next() {
+        let digits = [bytes.clone().next(), bytes.clone().nth(1)].map(|digit| hex_value(digit?));
+        if let (b'%', [Some(high), Some(low)]) = (byte, digits) {
+            bytes.nth(1);
+            decoded.push(high * 16 + low);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    decoded
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    u8::try_from(char::from(digit).to_digit(16)?).ok()
+}
+
+/// Host and port, where there is a colon before one.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         // A colon inside brackets belongs to an IPv6 address.
-        Some((host, port)) if !port.ends_with(']') => host,
-        Some(_) | None => authority,
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (authority, None),
     }
 }
 
@@ -445,6 +472,31 @@ mod tests {
                 Err("bad_host"),
             ),
             ("no host", "POST", "/mcp", vec![JSON], Err("bad_host")),
+            (
+                "a host in the place of the port",
+                "POST",
+                "/mcp",
+                vec![("host", "localhost:@evil.example.com"), JSON],
+                Err("bad_host"),
+            ),
+            (
+                "an origin with a host in the place of the port",
+                "POST",
+                "/mcp",
+                vec![
+                    host,
+                    JSON,
+                    ("origin", "http://localhost:80@evil.example.com"),
+                ],
+                Err("bad_origin"),
+            ),
+            (
+                "a token in the query under an escaped name",
+                "POST",
+                "/mcp?a=%zz&access%5Ftoken=t",
+                vec![host, JSON],
+                Err("token_in_query"),
+            ),
             (
                 "IPv6 host",
                 "POST",

@@ -17,14 +17,18 @@ use sallyport_policy::mcp::message::{Body, Message};
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::principal::CallerKey;
 use sallyport_policy::sse::{Event, Item};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::post::{malformed, read, refuse};
 use super::{Admitted, random_id, reply};
 use crate::answer::pump;
 use crate::body::ReplyBody;
+use crate::gateway::Gateway;
 use crate::guard;
+use crate::identity::Verified;
 use crate::metrics::Transport;
 use crate::upstream::Reply;
 
@@ -89,24 +93,56 @@ pub(super) fn open(admitted: &Admitted) -> Response<ReplyBody> {
     if outlet.try_send(Item::Event(endpoint)).is_err() {
         return reply::status(StatusCode::SERVICE_UNAVAILABLE);
     }
+    let verified = Arc::clone(&admitted.verified);
+    let over = CancellationToken::new();
+    let ended = over.clone().cancelled_owned();
     tokio::spawn(async move {
-        keep_alive(&outlet).await;
+        keep(&gateway, &id, verified, &outlet).await;
+        // Calls that are still followed hold the other end too, and would keep the stream open.
+        over.cancel();
         gateway.pipes.lock().remove(&id);
         gateway.end_session(&id).await;
     });
-    reply::events(items, None)
+    reply::events_until(items, ended)
 }
 
-/// Shows now and then that the stream lives; returns when the client is gone.
-async fn keep_alive(outlet: &mpsc::Sender<Item>) {
+/// Shows now and then that the stream lives; returns when the client is gone, or is no longer let in (law 11).
+async fn keep(
+    gateway: &Gateway,
+    id: &str,
+    mut verified: Arc<Verified>,
+    outlet: &mpsc::Sender<Item>,
+) {
+    let mut changes = gateway.changes.subscribe();
+    let mut beat = tokio::time::interval(pump::KEEP_ALIVE);
+    beat.reset();
     loop {
         tokio::select! {
             () = outlet.closed() => return,
-            () = tokio::time::sleep(pump::KEEP_ALIVE) => {}
+            _ = beat.tick() => {
+                // A client with so much to read needs no sign of life.
+                if let Err(TrySendError::Closed(_)) = outlet.try_send(Item::Comment(Bytes::new())) {
+                    return;
+                }
+            }
+            () = expired(gateway, &verified) => {}
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
         }
-        if outlet.send(Item::Comment(Bytes::new())).await.is_err() {
+        if let Some(session) = gateway.sessions.get(id) {
+            verified = session.freshest();
+        }
+        if gateway.policy().verifier.still_valid(&verified).is_err() {
             return;
         }
+    }
+}
+
+async fn expired(gateway: &Gateway, verified: &Verified) {
+    match verified.principal().expires_at {
+        Some(at) => tokio::time::sleep(gateway.now().until(at)).await,
+        None => std::future::pending().await,
     }
 }
 

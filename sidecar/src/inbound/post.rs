@@ -16,15 +16,18 @@ use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 
 use super::context::Context;
 use super::{Admitted, random_id, reply};
-use crate::body::{BodyError, ReplyBody, read_counted};
+use crate::body::{BodyError, Pace, ReplyBody, read_counted};
 use crate::guard::{self, Answer};
 use crate::memory::Share;
 use crate::metrics::Transport;
 
 /// Most messages of one batch: each is a request to the server, and all of them hold the client's one.
 const MOST_OF_A_BATCH: usize = 256;
-/// Longest silence of a client inside a body.
-const PAUSE: Duration = Duration::from_secs(20);
+/// The slowest client: no modem is as slow.
+const PACE: Pace = Pace {
+    pause: Duration::from_secs(20),
+    least: Some(1024),
+};
 
 /// What keeps a message from being judged; the client's fault, or our limits.
 pub(super) enum Unread {
@@ -80,7 +83,7 @@ pub(super) async fn read(admitted: &Admitted, body: Incoming) -> Result<(Documen
         .ok_or(Unread::Busy)?;
     // A body in chunks says nothing of its length, so its share grows with it.
     let room = |so_far: usize| share.grow(so_far.saturating_mul(3), most);
-    let bytes = match read_counted(body, limit, PAUSE, room).await {
+    let bytes = match read_counted(body, limit, PACE, room).await {
         Ok(bytes) => bytes,
         Err(BodyError::NoRoom) => return Err(Unread::Busy),
         Err(BodyError::TooLarge { limit }) => {
@@ -172,7 +175,10 @@ async fn batch(context: &Context, messages: &[Message<'_>]) -> Response<ReplyBod
         let reply = refusal(&Malformed::Batch {
             limit: MOST_OF_A_BATCH,
         });
-        context.gateway.metrics.refused("batch_too_long");
+        let code = "batch_too_long";
+        context.gateway.metrics.refused(code);
+        let caller = &context.principal().subject;
+        tracing::info!(target: "sallyport::audit", code, %caller, source = %context.source, "request refused");
         return reply::own(&reply);
     }
     let mut context = context.clone();

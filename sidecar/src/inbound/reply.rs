@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
@@ -79,7 +80,19 @@ pub(super) fn json(status: StatusCode, body: Bytes) -> Response<ReplyBody> {
 
 /// A stream of server-sent events that nobody may buffer or change.
 pub(super) fn events(items: mpsc::Receiver<Item>, session: Option<String>) -> Response<ReplyBody> {
-    let stream = ReceiverStream::new(items).map(|item| item.encode()).boxed();
+    stream(ReceiverStream::new(items).boxed(), session)
+}
+
+/// The same, cut off where `over` says so, whoever could still send on it.
+pub(super) fn events_until(
+    items: mpsc::Receiver<Item>,
+    over: impl Future<Output = ()> + Send + 'static,
+) -> Response<ReplyBody> {
+    stream(ReceiverStream::new(items).take_until(over).boxed(), None)
+}
+
+fn stream(items: BoxStream<'static, Item>, session: Option<String>) -> Response<ReplyBody> {
+    let stream = items.map(|item| item.encode()).boxed();
     let mut response = Response::new(ReplyBody::Stream(stream));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

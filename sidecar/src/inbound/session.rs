@@ -1,7 +1,7 @@
 //! Protocol sessions of the legacy revisions: known only if this process saw their `initialize` answered, and
 //! usable only by the principal and client that opened them (law 11). To anybody else they do not exist.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,8 +56,8 @@ pub struct Session {
 struct State {
     /// By the token with the latest `exp` that this principal has sent on the session (law 11).
     freshest: Arc<Verified>,
-    /// Requests of the server that the client has not answered yet.
-    asked: HashSet<Id>,
+    /// Requests of the server that the client has not answered yet, and their methods.
+    asked: HashMap<Id, &'static str>,
     /// Calls whose stream ended before their answer.
     parked: HashMap<Id, Flight>,
     /// Calls that wait for an approval.
@@ -113,7 +113,7 @@ impl Sessions {
             used: AtomicI64::new(now.0),
             state: Mutex::new(State {
                 freshest: Arc::clone(verified),
-                asked: HashSet::new(),
+                asked: HashMap::new(),
                 parked: HashMap::new(),
                 waiting: HashMap::new(),
             }),
@@ -136,6 +136,11 @@ impl Sessions {
         session.used.store(now.0, Ordering::Relaxed);
         session.refresh(verified);
         Some(session)
+    }
+
+    /// The session of this id, whoever asks: for those who keep it, not for callers.
+    pub fn get(&self, id: &str) -> Option<Arc<Session>> {
+        self.lock().get(id).cloned()
     }
 
     pub fn has(&self, id: &str) -> bool {
@@ -220,13 +225,17 @@ impl Session {
     }
 
     /// Remembers a request of the server; false if too many are open or the id is in use.
-    pub fn ask(&self, id: &Id) -> bool {
+    pub fn ask(&self, id: &Id, method: &'static str) -> bool {
         let mut state = self.lock();
-        state.asked.len() < MOST_ASKED && state.asked.insert(id.clone())
+        if state.asked.len() >= MOST_ASKED || state.asked.contains_key(id) {
+            return false;
+        }
+        state.asked.insert(id.clone(), method);
+        true
     }
 
-    /// Whether the client may answer this request of the server; once.
-    pub fn answer(&self, id: &Id) -> bool {
+    /// The method of the server's request that the client may answer under this id; once.
+    pub fn answer(&self, id: &Id) -> Option<&'static str> {
         self.lock().asked.remove(id)
     }
 

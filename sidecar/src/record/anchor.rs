@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sallyport_policy::record::Head;
@@ -10,30 +10,41 @@ use sallyport_policy::record::Head;
 use super::RecordError;
 use super::disk::failed;
 
+/// Where an anchor is and how often it learns a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorAt {
+    /// A file on another volume (`recording.anchor.file`).
+    pub path: PathBuf,
+    /// Longest time a head waits for it (`recording.anchor.every`); the last one is written at once.
+    pub every: Duration,
+}
+
 /// An anchor that is open for appending.
 pub(super) struct Anchor {
-    path: PathBuf,
+    at: AnchorAt,
     file: File,
-    every: Duration,
     /// None before the first head, which is never kept waiting.
     written_at: Option<Instant>,
     waiting: Option<Head>,
 }
 
 impl Anchor {
-    pub(super) fn open(path: &Path, every: Duration) -> Result<Self, RecordError> {
+    pub(super) fn open(at: &AnchorAt) -> Result<Self, RecordError> {
         let file = File::options()
             .append(true)
             .create(true)
-            .open(path)
-            .map_err(failed("open", path))?;
+            .open(&at.path)
+            .map_err(failed("open", &at.path))?;
         Ok(Self {
-            path: path.to_owned(),
+            at: at.clone(),
             file,
-            every,
             written_at: None,
             waiting: None,
         })
+    }
+
+    pub(super) fn at(&self) -> &AnchorAt {
+        &self.at
     }
 
     /// A newer head; the last one of all is written at once.
@@ -49,7 +60,7 @@ impl Anchor {
     pub(super) fn write_if_due(&mut self) {
         let due = self
             .written_at
-            .is_none_or(|written| written.elapsed() >= self.every);
+            .is_none_or(|written| written.elapsed() >= self.at.every);
         if due {
             self.write();
         }
@@ -63,7 +74,7 @@ impl Anchor {
         self.written_at = Some(Instant::now());
         let written = writeln!(self.file, "{head}").and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            let path = self.path.display();
+            let path = self.at.path.display();
             tracing::error!(%path, %error, "a checkpoint could not be written to the anchor; the next one is tried");
         }
     }

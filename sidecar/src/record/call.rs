@@ -5,10 +5,14 @@ use sallyport_policy::name::{CallId, SessionId};
 use sallyport_policy::record::event::{CallEnded, Capture, Event, Mode, Outcome, PayloadKind};
 use sallyport_policy::time::UnixMillis;
 
+use super::writer::{Item, weight};
 use super::{Durable, RecordError, Recorder, Terms};
 
 /// Longest reason code that a terminal event keeps; its space is reserved before the reason is known.
 const REASON_CHARS: usize = 100;
+
+/// Most bytes of events and payloads that a record gathers before it sends them.
+const GATHERED_BYTES: usize = 256 << 10;
 
 /// How the call's task says that it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct CallRecord {
     began: UnixMillis,
     forwarded: bool,
     answer: AnswerRecord,
+    /// What was noted and not yet sent: a request, its decision and its sending are one append and share one sync.
+    gathered: Vec<Item>,
     unsettled: Vec<Durable>,
     ended: bool,
 }
@@ -75,6 +81,7 @@ impl CallRecord {
             began,
             forwarded: false,
             answer: AnswerRecord::None,
+            gathered: Vec::with_capacity(3),
             unsettled: Vec::new(),
             ended: false,
         };
@@ -103,13 +110,32 @@ impl CallRecord {
             Capture::Masked => payloads,
             Capture::Metadata => Vec::new(),
         };
+        if self.terms.mode == Mode::Disabled {
+            return;
+        }
+        // People wait on approvals for long; whoever watches the session sees them at once.
+        let slow = matches!(
+            event,
+            Event::ApprovalRequested(_) | Event::ApprovalDecided(_) | Event::ApprovalConsumed(_)
+        );
+        self.gathered.push(self.recorder.item(event, payloads));
+        if slow || weight(&self.gathered) >= GATHERED_BYTES {
+            self.send();
+        }
+    }
+
+    /// Sends what was gathered; in `Strict` the next settling waits for it.
+    fn send(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let items = std::mem::take(&mut self.gathered);
         match self.terms.mode {
             Mode::Strict => {
-                let durable = self.recorder.append(&self.session, event, payloads);
+                let durable = self.recorder.append_all(&self.session, items);
                 self.unsettled.push(durable);
             }
-            Mode::BestEffort => self.recorder.note(&self.session, event, payloads),
-            Mode::Disabled => {}
+            Mode::BestEffort | Mode::Disabled => self.recorder.tell_all(&self.session, items),
         }
     }
 
@@ -118,6 +144,7 @@ impl CallRecord {
     /// # Errors
     /// Something noted cannot be stored: call no upstream and release nothing.
     pub async fn settle(&mut self) -> Result<(), RecordError> {
+        self.send();
         let mut result = Ok(());
         for durable in std::mem::take(&mut self.unsettled) {
             result = result.and(durable.await.map(|_| ()));
@@ -138,14 +165,29 @@ impl CallRecord {
     /// Ends the call. Its space was reserved by `open_call`, so it is stored even on a full disk. `executed` is
     /// true where `Forwarded` was noted.
     pub fn end(mut self, ended: Ended) -> Durable {
-        self.finish(ended)
-    }
-
-    fn finish(&mut self, ended: Ended) -> Durable {
-        self.ended = true;
         if self.terms.mode == Mode::Disabled {
+            self.ended = true;
             return Durable::refused(RecordError::Disabled);
         }
+        let items = self.last_items(ended);
+        self.recorder.append_all(&self.session, items)
+    }
+
+    /// Ends the call where nobody waits for it: it is written at once, and synced with whatever comes next.
+    pub fn end_unheard(mut self, ended: Ended) {
+        self.finish(ended);
+    }
+
+    fn finish(&mut self, ended: Ended) {
+        let items = self.last_items(ended);
+        if self.terms.mode != Mode::Disabled {
+            self.recorder.tell_all(&self.session, items);
+        }
+    }
+
+    /// What was gathered, and the terminal event.
+    fn last_items(&mut self, ended: Ended) -> Vec<Item> {
+        self.ended = true;
         let millis = self.began.until(self.recorder.now()).as_millis();
         let reason = ended
             .reason
@@ -158,7 +200,9 @@ impl CallRecord {
             status: ended.status,
             millis: u64::try_from(millis).ok(),
         });
-        self.recorder.append(&self.session, event, Vec::new())
+        let mut items = std::mem::take(&mut self.gathered);
+        items.push(self.recorder.item(event, Vec::new()));
+        items
     }
 }
 
@@ -170,7 +214,7 @@ impl Drop for CallRecord {
             } else {
                 Outcome::Cancelled
             };
-            drop(self.finish(Ended::new(outcome)));
+            self.finish(Ended::new(outcome));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Sender};
 
 use bytes::Bytes;
 use sallyport_policy::name::{CallId, SessionId};
@@ -15,10 +16,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::durable::{Durable, Stored};
 use super::ids::Ids;
-use super::mail::{Sender, mail};
-use super::spool::{Message, Shared, Spool, Thread, weight};
-use super::writer::Item;
-use super::{CallRecord, Health, Options, RecordError, Terms};
+use super::spool::{Message, Shared, Spool, Thread};
+use super::writer::{Batch, Item, weight};
+use super::{AnchorAt, CallRecord, Health, Options, RecordError, Terms};
 
 /// Payloads up to this size are copied for the writer, in bytes.
 const COPIED: usize = 16 << 10;
@@ -62,7 +62,7 @@ impl Recorder {
         let clock = Arc::clone(&options.clock);
         let queue_bytes = options.queue_bytes;
         let own_chain = ids.session(clock());
-        let (sender, receiver) = mail();
+        let (sender, receiver) = mpsc::channel();
         let (thread, shared) = Thread::open(folder, options, own_chain.clone(), receiver)?;
         let (health, head) = thread.watches();
         std::thread::Builder::new()
@@ -110,13 +110,13 @@ impl Recorder {
         let session = self.0.ids.session(at);
         let event = Event::SessionBegan(Box::new(began));
         // Whoever waits for a later event of the session waits for this one too.
-        self.note(&session, event, Vec::new());
+        self.tell_all(&session, vec![self.item(event, Vec::new())]);
         session
     }
 
     /// Ends a session's chain; open calls of it end as `Unknown` first.
     pub fn end_session(&self, session: &SessionId, reason: SessionEnd) -> Durable {
-        let (reply, told) = oneshot::channel();
+        let (reply, durable) = Durable::waiting();
         let session = session.clone();
         let at = self.now();
         let message = Message::EndSession {
@@ -125,7 +125,7 @@ impl Recorder {
             reason,
             reply,
         };
-        self.send(message, told)
+        self.send(message, durable)
     }
 
     /// The writer's own chain, for what belongs to no session (`PolicyChanged`).
@@ -142,58 +142,77 @@ impl Recorder {
         event: Event,
         payloads: Vec<(PayloadKind, Bytes)>,
     ) -> Durable {
-        if self.0.sender.is_none() {
-            return Durable::refused(RecordError::Disabled);
-        }
-        let item = self.item(session, event, payloads);
-        if let Err(error) = self.admit(&item) {
-            return Durable::refused(error);
-        }
-        let (reply, told) = oneshot::channel();
-        self.send(Message::Append(Box::new(item), Some(reply)), told)
+        self.append_all(session, vec![self.item(event, payloads)])
     }
 
-    /// The same for an event that nobody will wait for: what becomes of it is the spool's to tell.
-    pub fn note(&self, session: &SessionId, event: Event, payloads: Vec<(PayloadKind, Bytes)>) {
-        let Some(sender) = &self.0.sender else {
-            return;
-        };
-        let item = self.item(session, event, payloads);
-        // What is refused was counted, and after the thread's end there is nobody to count.
-        if self.admit(&item).is_ok() {
-            drop(sender.send(Message::Append(Box::new(item), None)));
+    /// Appends events together: they are stored with one sync, and one promise is given for all of them. Of a batch
+    /// with a terminal event, the promise is that event's.
+    pub(super) fn append_all(&self, session: &SessionId, items: Vec<Item>) -> Durable {
+        let (reply, durable) = Durable::waiting();
+        match self.put(session, items, Some(reply)) {
+            Ok(()) => durable,
+            Err(error) => Durable::refused(error),
         }
     }
 
-    fn item(&self, session: &SessionId, event: Event, payloads: Vec<(PayloadKind, Bytes)>) -> Item {
+    /// Appends events that nobody waits for. What cannot be stored is told by a gap.
+    pub(super) fn tell_all(&self, session: &SessionId, items: Vec<Item>) {
+        if let Err(error) = self.put(session, items, None) {
+            tracing::debug!(%error, "events that nobody waits for were not taken");
+        }
+    }
+
+    /// An event of this moment.
+    pub(super) fn item(&self, event: Event, payloads: Vec<(PayloadKind, Bytes)>) -> Item {
         Item {
-            session: session.clone(),
             at: self.now(),
             event,
             payloads: payloads.into_iter().map(kept).collect(),
         }
     }
 
-    /// Counts an item against the queue's limit.
-    fn admit(&self, item: &Item) -> Result<(), RecordError> {
-        let terminal = matches!(item.event, Event::CallEnded(_) | Event::SessionBegan(_));
-        let size = weight(item);
+    fn put(
+        &self,
+        session: &SessionId,
+        mut items: Vec<Item>,
+        reply: Option<oneshot::Sender<Stored>>,
+    ) -> Result<(), RecordError> {
+        let sender = self.0.sender.as_ref().ok_or(RecordError::Disabled)?;
+        let admitted = self.admit(session, &mut items);
+        if items.is_empty() {
+            return admitted;
+        }
+        let session = session.clone();
+        let batch = Batch {
+            session,
+            items,
+            reply,
+        };
+        sender
+            .send(Message::Append(batch))
+            .map_err(|_| RecordError::Closed)
+    }
+
+    /// Counts what is sent against the queue's limit; beyond it only terminal events are left.
+    fn admit(&self, session: &SessionId, items: &mut Vec<Item>) -> Result<(), RecordError> {
         let shared = &self.0.shared;
+        let size = weight(items);
         let queued = shared.queued.fetch_add(size, Ordering::AcqRel);
-        // One event alone is taken whatever its size, or a large answer could never be recorded.
-        let too_much = queued > 0 && queued.saturating_add(size) > self.0.queue_bytes;
-        if too_much && !terminal {
-            shared.queued.fetch_sub(size, Ordering::AcqRel);
-            shared.drop_event(&item.session, item.at);
-            return Err(RecordError::QueueFull(queued));
+        // One batch alone is taken whatever its size, or a large answer could never be recorded.
+        if queued == 0 || queued.saturating_add(size) <= self.0.queue_bytes {
+            return Ok(());
         }
-        if queued.saturating_add(size) > self.0.queue_bytes / 8
-            && let Some(sender) = &self.0.sender
-        {
-            // Much waits already: the thread should not linger.
-            sender.hurry();
-        }
-        Ok(())
+        items.retain(|item| {
+            let kept = matches!(item.event, Event::CallEnded(_) | Event::SessionBegan(_));
+            if !kept {
+                shared.drop_event(session, item.at);
+            }
+            kept
+        });
+        shared
+            .queued
+            .fetch_sub(size - weight(items), Ordering::AcqRel);
+        Err(RecordError::QueueFull(queued))
     }
 
     /// Begins a call's record and reserves the space of its terminal event (law 31); nothing is waited for yet:
@@ -232,20 +251,28 @@ impl Recorder {
         sender
             .send(Message::Checkpoint(reply))
             .map_err(|_| RecordError::Closed)?;
-        sender.hurry();
         told.await.unwrap_or(Err(RecordError::Closed))
+    }
+
+    /// Copies checkpoints to another place from now on, or to none. A place that cannot be opened is told in the log,
+    /// and tried again when it is given again; recording goes on without it.
+    pub fn anchor_to(&self, anchor: Option<AnchorAt>) {
+        if let Some(sender) = &self.0.sender {
+            // Without its writer nothing is signed that could be copied.
+            drop(sender.send(Message::Anchor(anchor)));
+        }
     }
 
     pub(super) fn now(&self) -> UnixMillis {
         (self.0.clock)()
     }
 
-    fn send(&self, message: Message, told: oneshot::Receiver<Stored>) -> Durable {
+    fn send(&self, message: Message, durable: Durable) -> Durable {
         let Some(sender) = &self.0.sender else {
             return Durable::refused(RecordError::Disabled);
         };
-        match sender.send_belled(message) {
-            Ok(bell) => Durable::sent(told, bell),
+        match sender.send(message) {
+            Ok(()) => durable,
             Err(_) => Durable::refused(RecordError::Closed),
         }
     }

@@ -11,7 +11,6 @@ mod disk;
 mod durable;
 mod handle;
 mod ids;
-mod mail;
 mod recover;
 mod room;
 mod spool;
@@ -28,6 +27,7 @@ use sallyport_policy::name::SessionId;
 use sallyport_policy::record::event::{Capture, Mode};
 use sallyport_policy::time::UnixMillis;
 
+pub use anchor::AnchorAt;
 pub use call::{CallRecord, Ended};
 pub use durable::Durable;
 pub use handle::Recorder;
@@ -40,6 +40,9 @@ pub struct Options {
     pub version: String,
     /// Where a segment ends and the next begins.
     pub segment_bytes: u64,
+    /// Longest time that a segment with events in it is written; none for as long as it is small enough. Retention
+    /// takes whole segments, so it is as exact as they are short.
+    pub segment_age: Option<Duration>,
     /// Most bytes that all recordings of the folder may take; none for the whole disk.
     pub quota: Option<u64>,
     /// Most bytes of events and payloads that wait for the disk; beyond it appends are refused.
@@ -48,27 +51,25 @@ pub struct Options {
     pub checkpoint_every: Duration,
     /// Most events between two checkpoints.
     pub checkpoint_events: u64,
-    /// A file elsewhere to which checkpoints are copied (`recording.anchor.file`).
-    pub anchor: Option<PathBuf>,
-    /// Longest time a checkpoint waits to be copied there (`recording.anchor.every`); the last is copied at once.
-    pub anchor_every: Duration,
+    /// A file elsewhere to which checkpoints are copied; [`Recorder::anchor_to`] changes it later.
+    pub anchor: Option<AnchorAt>,
     pub clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
 }
 
 impl Options {
-    /// The defaults: segments of 64 MiB, 64 MiB of queue, a checkpoint every 10 s or 1,000 events,
-    /// copied to an anchor every 5 minutes.
+    /// The defaults: segments of 64 MiB, 64 MiB of queue, a checkpoint every 10 s or 1,000 events, and
+    /// no anchor.
     #[must_use]
     pub fn new(version: &str, clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>) -> Self {
         Self {
             version: version.to_owned(),
             segment_bytes: 64 << 20,
+            segment_age: None,
             quota: None,
             queue_bytes: 64 << 20,
             checkpoint_every: Duration::from_secs(10),
             checkpoint_events: 1000,
             anchor: None,
-            anchor_every: Duration::from_secs(300),
             clock,
         }
     }

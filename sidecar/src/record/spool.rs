@@ -1,9 +1,10 @@
 //! The writer's thread: takes what the handles send, in groups.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +18,10 @@ use sallyport_policy::time::UnixMillis;
 use tokio::sync::{oneshot, watch};
 
 use super::durable::Stored;
-use super::mail::{Delivery, Receiver, Sender};
 use super::recover::{Claimed, Left, claim};
 use super::room::compose_error;
-use super::writer::{Item, Writer, tell};
-use super::{Health, Options, RecordError};
+use super::writer::{Batch, Item, Writer, tell, weight};
+use super::{AnchorAt, Health, Options, RecordError};
 
 /// Most bytes and messages of one group, so that the first of it does not wait for ever.
 const GROUP_BYTES: usize = 8 << 20;
@@ -30,13 +30,14 @@ const GROUP_MESSAGES: usize = 4096;
 /// What a handle sends.
 #[derive(Debug)]
 pub(super) enum Message {
-    Append(Box<Item>, Option<oneshot::Sender<Stored>>),
+    Append(Batch),
     EndSession {
         session: SessionId,
         at: UnixMillis,
         reason: SessionEnd,
         reply: oneshot::Sender<Stored>,
     },
+    Anchor(Option<AnchorAt>),
     Checkpoint(oneshot::Sender<Result<Head, RecordError>>),
     Close(oneshot::Sender<Result<Head, RecordError>>),
 }
@@ -86,7 +87,6 @@ impl Spool {
         self.sender
             .send(Message::Close(reply))
             .map_err(|_| RecordError::Closed)?;
-        self.sender.hurry();
         told.await.unwrap_or(Err(RecordError::Closed))
     }
 }
@@ -96,8 +96,6 @@ pub(super) struct Thread {
     writer: Writer,
     own_chain: SessionId,
     receiver: Receiver<Message>,
-    /// What was taken at once and is not yet written.
-    taken: VecDeque<Message>,
     shared: Arc<Shared>,
     health: watch::Sender<Health>,
     head: watch::Sender<Option<Head>>,
@@ -127,8 +125,7 @@ impl Thread {
             lock,
         } = claim(folder)?;
         let at = (options.clock)();
-        // The thread looks round at least so often as anything may be due.
-        let checkpoint_every = options.checkpoint_every.min(options.anchor_every);
+        let checkpoint_every = options.checkpoint_every;
         let version = options.version.clone();
         let Left { resumed, torn } = left;
         let found = resumed.as_ref().map(|resumed| Recovered {
@@ -158,7 +155,6 @@ impl Thread {
             writer,
             own_chain,
             receiver,
-            taken: VecDeque::new(),
             shared: Arc::clone(&shared),
             health: watch::Sender::new(Health::default()),
             checkpoint_every,
@@ -172,12 +168,10 @@ impl Thread {
     }
 
     pub(super) fn run(mut self) {
-        let mut mail = Vec::new();
         loop {
-            match self.receiver.take(&mut mail, self.checkpoint_every) {
-                Delivery::Messages => {
-                    self.taken.extend(mail.drain(..));
-                    if let Some(reply) = self.write_taken() {
+            match self.receiver.recv_timeout(self.patience()) {
+                Ok(first) => {
+                    if let Next::Close(reply) = self.group(first) {
                         let closed = self.close();
                         // The folder is free before anybody hears of it.
                         drop(self);
@@ -185,24 +179,22 @@ impl Thread {
                         return;
                     }
                 }
-                Delivery::Nothing => self.tend(),
-                Delivery::Over => return,
-            }
-        }
-    }
-
-    /// Group after group; whoever wants it closed is told afterwards, and what was sent later is not written.
-    fn write_taken(&mut self) -> Option<oneshot::Sender<Result<Head, RecordError>>> {
-        while let Some(first) = self.taken.pop_front() {
-            if let Next::Close(reply) = self.group(first) {
-                return Some(reply);
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             self.tend();
         }
-        None
     }
 
-    /// Everything that was taken is written together, with one sync.
+    /// The thread looks round at least so often as anything may be due.
+    fn patience(&self) -> Duration {
+        let dues = [self.writer.sync_due_in(), self.writer.anchor_every()];
+        dues.into_iter()
+            .flatten()
+            .fold(self.checkpoint_every, Duration::min)
+    }
+
+    /// Everything that waits now is written together, with one sync.
     fn group(&mut self, first: Message) -> Next {
         let mut bytes = 0;
         let mut next = Some(first);
@@ -211,9 +203,9 @@ impl Thread {
         for _ in 0..GROUP_MESSAGES {
             let Some(message) = next else { break };
             match message {
-                Message::Append(item, reply) => {
-                    bytes += weight(&item);
-                    self.writer.append(*item, reply);
+                Message::Append(batch) => {
+                    bytes += weight(&batch.items);
+                    self.writer.append(batch);
                 }
                 Message::EndSession {
                     session,
@@ -223,11 +215,16 @@ impl Thread {
                 } => {
                     self.end_session(session, at, reason, reply);
                 }
+                Message::Anchor(anchor) => self.writer.anchor_to(anchor),
                 Message::Checkpoint(reply) => signers.push(reply),
                 Message::Close(reply) => closing = Some(reply),
             }
             let full = bytes >= GROUP_BYTES || closing.is_some();
-            next = if full { None } else { self.taken.pop_front() };
+            next = if full {
+                None
+            } else {
+                self.receiver.try_recv().ok()
+            };
         }
         self.take_dropped();
         self.finish_group(signers);
@@ -238,7 +235,7 @@ impl Thread {
     fn finish_group(&mut self, signers: Vec<oneshot::Sender<Result<Head, RecordError>>>) {
         if signers.is_empty() {
             // Whoever waits in the group has been told, and so has the log.
-            drop(self.writer.flush());
+            drop(self.writer.flush_for_whoever_waits());
         } else {
             let signed = self.writer.checkpoint(false);
             // Where the checkpoint found no room, the group must be written all the same.
@@ -266,12 +263,15 @@ impl Thread {
             Ok(_) => {
                 let event = Event::SessionEnded(SessionEnded { reason });
                 let item = Item {
-                    session,
                     at,
                     event,
                     payloads: Vec::new(),
                 };
-                self.writer.append(item, Some(reply));
+                self.writer.append(Batch {
+                    session,
+                    items: vec![item],
+                    reply: Some(reply),
+                });
             }
             Err(error) => tell(Some(reply), Err(error)),
         }
@@ -286,6 +286,7 @@ impl Thread {
 
     /// What is due by time or size.
     fn tend(&mut self) {
+        self.writer.sync_if_due();
         if self.writer.checkpoint_due()
             && let Err(error) = self.writer.checkpoint(false)
         {
@@ -335,17 +336,6 @@ impl Thread {
         self.report();
         self.writer.head.ok_or(RecordError::Closed)
     }
-}
-
-/// What a message counts against the queue's limit.
-pub(super) fn weight(item: &Item) -> usize {
-    const EVENT: usize = 1024;
-    EVENT
-        + item
-            .payloads
-            .iter()
-            .map(|(_, bytes)| bytes.len())
-            .sum::<usize>()
 }
 
 /// Ends the chains that a former writer left open (law 30), its own included.

@@ -20,7 +20,7 @@ use sallyport_policy::record::{EventRecord, Head, layout, line};
 use sallyport_policy::time::UnixMillis;
 use tempfile::TempDir;
 
-use super::{CallRecord, Ended, Options, RecordError, Recorder, Terms};
+use super::{AnchorAt, CallRecord, Ended, Options, RecordError, Recorder, Terms};
 
 const STRICT: Terms = Terms {
     mode: Mode::Strict,
@@ -497,7 +497,7 @@ async fn victim_of_the_kill_test() {
         record.settle().await.unwrap();
         println!("answered {session} {id}");
         // As the data path does: nobody waits for the end of an answered call.
-        drop(record.end(Ended::new(Outcome::Succeeded)));
+        record.end_unheard(Ended::new(Outcome::Succeeded));
     }
 }
 
@@ -751,7 +751,10 @@ async fn many_calls_over_many_segments_stay_one_recording() {
     };
     let anchor = folder.path().join("anchor");
     let small = Options {
-        anchor: Some(anchor.clone()),
+        anchor: Some(AnchorAt {
+            path: anchor.clone(),
+            every: Duration::from_secs(300),
+        }),
         ..small
     };
     let (recorder, spool) = Recorder::open(folder.path(), small).unwrap();
@@ -790,8 +793,10 @@ async fn law_33_an_anchor_learns_a_head_when_one_is_due_and_the_last_one_always(
         let folder = tempfile::tempdir().unwrap();
         let anchor = folder.path().join("anchor");
         let options = Options {
-            anchor: Some(anchor.clone()),
-            anchor_every: every,
+            anchor: Some(AnchorAt {
+                path: anchor.clone(),
+                every,
+            }),
             checkpoint_events: 1,
             checkpoint_every: Duration::from_millis(20),
             ..options()
@@ -812,6 +817,57 @@ async fn law_33_an_anchor_learns_a_head_when_one_is_due_and_the_last_one_always(
             "{every:?}: {anchored}"
         );
     }
+}
+
+#[tokio::test]
+async fn law_33_an_anchor_that_a_policy_names_later_learns_the_head_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recorder, spool) = Recorder::open(folder.path(), options()).unwrap();
+    let head = recorder.checkpoint().await.unwrap();
+    let place = |name: &str| {
+        Some(AnchorAt {
+            path: folder.path().join(name),
+            every: Duration::from_secs(3600),
+        })
+    };
+    recorder.anchor_to(place("no/such/folder"));
+    recorder.anchor_to(place("anchor"));
+    let last = recorder.checkpoint().await.unwrap();
+    let anchored = fs::read_to_string(folder.path().join("anchor")).unwrap();
+    assert_eq!(anchored.lines().next().unwrap().parse(), Ok(head));
+    recorder.anchor_to(place("anchor"));
+    recorder.anchor_to(None);
+    let after = spool.close().await.unwrap();
+    let anchored = fs::read_to_string(folder.path().join("anchor")).unwrap();
+    assert!(!anchored.contains(&after.to_string()), "it learns no more");
+    assert_ne!(last, after);
+}
+
+#[tokio::test]
+async fn an_old_segment_is_followed_by_another_once_and_only_where_it_holds_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let aging = Options {
+        segment_age: Some(Duration::ZERO),
+        ..options()
+    };
+    let (recorder, spool) = Recorder::open(folder.path(), aging).unwrap();
+    let session = recorder.begin_session(session());
+    for expected in [2, 3] {
+        let record = recorder.open_call(&session, STRICT, call, Vec::new());
+        record.end(Ended::new(Outcome::Denied)).await.unwrap();
+        // The thread looks round after each group; this one comes after that.
+        recorder.checkpoint().await.unwrap();
+        recorder.checkpoint().await.unwrap();
+        let count = segments(folder.path()).len();
+        assert!(count >= expected, "{count}");
+    }
+    let quiet = segments(folder.path()).len();
+    for _ in 0..3 {
+        recorder.checkpoint().await.unwrap();
+    }
+    assert_eq!(segments(folder.path()).len(), quiet);
+    let head = spool.close().await.unwrap();
+    assert_eq!(verify(folder.path(), Some(head)).findings, Vec::new());
 }
 
 #[tokio::test]

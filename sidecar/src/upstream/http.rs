@@ -19,8 +19,9 @@ use sallyport_policy::decide::Permit;
 
 use super::sse::events_of;
 use super::{BODY_PAUSE, CONNECT, FIRST_BYTE, Limit, Outbound, Reply, UpstreamError};
-use crate::body::{BodyError, read_whole};
+use crate::body::{BodyError, Pace, read_counted};
 use crate::credential::HeaderCredential;
+use crate::memory::Memory;
 use crate::tls::Trust;
 
 /// The session header of the legacy revisions; names are case-insensitive.
@@ -35,6 +36,7 @@ pub struct HttpServer {
     uri: Uri,
     credentials: Arc<[HeaderCredential]>,
     response_limit: Limit,
+    memory: Memory,
 }
 
 impl std::fmt::Debug for HttpServer {
@@ -46,13 +48,15 @@ impl std::fmt::Debug for HttpServer {
 }
 
 impl HttpServer {
-    /// A pool for `uri`. `response_limit` counts a JSON body or one event, in bytes.
+    /// A pool for `uri`. `response_limit` counts a JSON body or one event, in bytes; what is held of answers counts in
+    /// `memory`.
     #[must_use]
     pub fn new(
         uri: Uri,
         trust: &Trust,
         credentials: Arc<[HeaderCredential]>,
         response_limit: Limit,
+        memory: Memory,
     ) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
@@ -73,6 +77,7 @@ impl HttpServer {
             uri,
             credentials,
             response_limit,
+            memory,
         }
     }
 
@@ -160,7 +165,8 @@ impl HttpServer {
                 })
             }
             Essence::Events if status.is_success() => {
-                let events = events_of(response.into_body(), self.response_limit.now()).boxed();
+                let limit = self.response_limit.now();
+                let events = events_of(response.into_body(), limit, &self.memory).boxed();
                 Ok(Reply::Events { session, events })
             }
             Essence::Events | Essence::Other => self.refusal(response, status, content_type).await,
@@ -195,7 +201,18 @@ impl HttpServer {
         response: Response<Incoming>,
         limit: usize,
     ) -> Result<Bytes, UpstreamError> {
-        read_whole(response.into_body(), limit, BODY_PAUSE)
+        // Answers of calls that run already count and are not refused (law 15).
+        let mut share = self.memory.hold(0);
+        let room = |bytes| {
+            share.set(bytes);
+            true
+        };
+        // A server may work on its answer as long as it keeps talking.
+        let pace = Pace {
+            pause: BODY_PAUSE,
+            least: None,
+        };
+        read_counted(response.into_body(), limit, pace, room)
             .await
             .map_err(|error| match error {
                 BodyError::TooLarge { limit } => UpstreamError::TooLarge { limit },

@@ -4,6 +4,7 @@
 //! credential is added in this room, where nobody else can see it. Nothing here retries a request (law 21).
 
 pub mod http;
+pub mod line;
 pub mod link;
 pub mod sse;
 pub mod stdio;

@@ -20,13 +20,18 @@ use super::stdio::Pipe;
 use super::{CONNECT, Limit, UpstreamError};
 use crate::body::pieces;
 use crate::credential::HeaderCredential;
+use crate::memory::{Memory, Share};
 
 /// How long the server may take to name the address for posts.
 const ENDPOINT: Duration = Duration::from_secs(10);
 const QUEUE: usize = 64;
 
-/// The events of a response body, each at most `limit` bytes.
-pub fn events_of<B>(body: B, limit: usize) -> impl Stream<Item = Result<Item, UpstreamError>> + Send
+/// The events of a response body, each at most `limit` bytes; what is held of them counts in `memory`.
+pub fn events_of<B>(
+    body: B,
+    limit: usize,
+    memory: &Memory,
+) -> impl Stream<Item = Result<Item, UpstreamError>> + Send + use<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
@@ -35,6 +40,8 @@ where
         pieces: pieces(body).boxed(),
         parser: Parser::new(limit),
         ready: Vec::new(),
+        unfinished: 0,
+        share: memory.hold(0),
         over: false,
     };
     futures_util::stream::unfold(start, |mut reading| async move {
@@ -48,6 +55,9 @@ struct Reading {
     parser: Parser,
     /// Parsed items, the next one last.
     ready: Vec<Item>,
+    /// Bytes that came since the last item, at most those of the event in the making.
+    unfinished: usize,
+    share: Share,
     over: bool,
 }
 
@@ -55,6 +65,7 @@ impl Reading {
     async fn next(&mut self) -> Option<Result<Item, UpstreamError>> {
         loop {
             if let Some(item) = self.ready.pop() {
+                self.count();
                 return Some(Ok(item));
             }
             if self.over {
@@ -68,8 +79,15 @@ impl Reading {
                     return Some(Err(UpstreamError::BrokeOff(error)));
                 }
                 Some(Ok(piece)) => {
+                    let size = piece.len();
                     let pushed = self.parser.push(piece, &mut self.ready);
                     self.ready.reverse();
+                    self.unfinished = match (self.ready.is_empty(), self.parser.is_mid_event()) {
+                        (true, _) => self.unfinished.saturating_add(size),
+                        (false, true) => size,
+                        (false, false) => 0,
+                    };
+                    self.count();
                     if let Err(error) = pushed {
                         self.over = true;
                         return Some(Err(match error {
@@ -83,6 +101,18 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// What is held: the event in the making and those that nobody has taken yet (law 15).
+    fn count(&mut self) {
+        let bytes = |item: &Item| match item {
+            Item::Event(event) => event.data.as_ref().map_or(0, Bytes::len),
+            Item::Comment(text) => text.len(),
+        };
+        let ready: usize = self.ready.iter().map(bytes).sum();
+        self.share.set(ready.saturating_add(self.unfinished));
+    }
+}
+
 /// Where an HTTP+SSE server is.
 #[derive(Clone)]
 pub struct SseServer {
@@ -90,6 +120,7 @@ pub struct SseServer {
     pub uri: Uri,
     pub credentials: Arc<[HeaderCredential]>,
     pub event_limit: Limit,
+    pub memory: Memory,
 }
 
 impl std::fmt::Debug for SseServer {
@@ -116,7 +147,8 @@ pub async fn connect(server: &SseServer) -> Result<Pipe, UpstreamError> {
             response.status()
         )));
     }
-    let mut events = events_of(response.into_body(), server.event_limit.now()).boxed();
+    let limit = server.event_limit.now();
+    let mut events = events_of(response.into_body(), limit, &server.memory).boxed();
     let endpoint = tokio::time::timeout(ENDPOINT, endpoint(&mut events, &server.uri))
         .await
         .map_err(|_| UpstreamError::TimedOut)??;

@@ -7,14 +7,15 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Limit;
+use super::line::{one_line, read_line};
 use crate::credential::Secret;
 
 /// How long a child may take to leave after its stdin closed, and again after SIGTERM.
@@ -118,22 +119,6 @@ async fn write_messages(mut stdin: ChildStdin, mut messages: mpsc::Receiver<Byte
     // Dropping stdin closes it, which is how the protocol asks a server to leave.
 }
 
-/// A judged message as the one line that the framing allows.
-///
-/// A line break between two tokens is legal JSON, and a server that reads lines would take what follows it for a
-/// message of its own, which nobody judged. Strict JSON has none inside strings, so a space says the same.
-fn one_line(message: Bytes) -> Bytes {
-    let breaks = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    if !message.iter().any(breaks) {
-        return message;
-    }
-    message
-        .iter()
-        .map(|byte| if breaks(byte) { b' ' } else { *byte })
-        .collect::<Vec<u8>>()
-        .into()
-}
-
 async fn read_messages(stdout: ChildStdout, messages: mpsc::Sender<Bytes>, limit: usize) {
     let mut reader = BufReader::with_capacity(64 * 1024, stdout);
     loop {
@@ -149,39 +134,6 @@ async fn read_messages(stdout: ChildStdout, messages: mpsc::Sender<Bytes>, limit
                 tracing::warn!(%error, "the server's output cannot be read; ending it");
                 return;
             }
-        }
-    }
-}
-
-/// One line without its end; an error when it is longer than `limit`, none at the end of the stream.
-pub(super) async fn read_line<R: AsyncBufRead + Unpin>(
-    reader: &mut R,
-    limit: usize,
-) -> std::io::Result<Option<Bytes>> {
-    let mut line = BytesMut::new();
-    loop {
-        let available = reader.fill_buf().await?;
-        if available.is_empty() {
-            // A line without its end may be half a message; it is never completed by guessing.
-            return Ok(None);
-        }
-        let (piece, ended) = match memchr::memchr(b'\n', available) {
-            Some(end) => (available.get(..end).unwrap_or_default(), true),
-            None => (available, false),
-        };
-        if line.len() + piece.len() > limit {
-            return Err(std::io::Error::other(format!(
-                "a message longer than {limit} bytes"
-            )));
-        }
-        line.extend_from_slice(piece);
-        let used = piece.len() + usize::from(ended);
-        reader.consume(used);
-        if ended {
-            if line.last() == Some(&b'\r') {
-                line.truncate(line.len() - 1);
-            }
-            return Ok(Some(line.freeze()));
         }
     }
 }

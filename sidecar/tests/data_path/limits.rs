@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Plan, Play, Server, Step, Token, event, mcp, raw, soon};
+use crate::support::{Guard, Plan, Play, Server, Step, Token, event, mcp, raw, soon, until};
 
 #[tokio::test]
 async fn law_08_an_exhausted_budget_is_a_tool_error_that_says_when_to_come_back() {
@@ -199,11 +199,57 @@ async fn law_15_above_the_memory_of_the_process_new_calls_are_refused() {
     assert_eq!(guard.refused("memory"), 2);
     assert_eq!(server.all().len(), 0);
     assert_eq!(guard.ada().post(body(10)).await.status, 200);
-    assert!(
-        guard.metrics().contains("sallyport_bodies_bytes 0"),
-        "all of it is given back: {}",
-        guard.metrics()
-    );
+    all_given_back(&guard).await;
+}
+
+/// Whoever sends an answer lets go of it a moment after its client has it.
+async fn all_given_back(guard: &Guard) {
+    until("all memory is given back", || {
+        let metrics = guard.metrics();
+        metrics.contains("sallyport_bodies_bytes 0\n").then_some(())
+    })
+    .await;
+}
+
+fn bodies(guard: &Guard) -> usize {
+    let metrics = guard.metrics();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("sallyport_bodies_bytes "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn law_15_what_waits_for_a_client_that_does_not_read_counts_until_it_leaves() {
+    let text = "x".repeat(1 << 20);
+    let server = Server::new(move |seen| match seen.rpc().as_str() {
+        "tools/call" => {
+            let note = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": text}});
+            let mut steps: Vec<Step> = (0..40).map(|_| event(&note)).collect();
+            steps.push(Step::Hang);
+            Play::events(steps)
+        }
+        _ => mcp(&seen),
+    })
+    .await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"memory": "8Mi"}))
+        .start()
+        .await;
+    let slow = guard.ada().session("2025-06-18").await;
+    let call = json!({"name": "read", "arguments": {}});
+    let stream = slow.streaming(&json!(5), "tools/call", call).await;
+    until("more is held than may be", || {
+        (bodies(&guard) > 8 << 20).then_some(())
+    })
+    .await;
+    let refused = guard.eve().call("read", json!({})).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    drop(stream);
+    until("what waited is given back", || {
+        (bodies(&guard) < 8 << 20).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -267,6 +313,31 @@ async fn a_head_that_trickles_in_is_cut_off() {
     });
     assert!(cut.is_ok(), "the head has a time limit");
     assert_eq!(served, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_asks_is_closed_whatever_it_began_with() {
+    let server = Server::usual().await;
+    let guard = Plan::over(&server).start().await;
+    let silent = [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let closed = silent.map(|began| {
+        let address = guard.address;
+        tokio::spawn(async move {
+            let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+            peer.write_all(began.as_bytes()).await.unwrap();
+            let mut buffer = [0; 512];
+            while matches!(peer.read(&mut buffer).await, Ok(read) if read > 0) {}
+        })
+    });
+    for (began, closed) in silent.iter().zip(closed) {
+        let closed = tokio::time::timeout(Duration::from_secs(30), closed).await;
+        assert!(closed.is_ok(), "{began:?} keeps a connection for ever");
+    }
 }
 
 #[tokio::test]

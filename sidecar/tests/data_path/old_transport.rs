@@ -1,6 +1,7 @@
 //! The HTTP+SSE transport of 2024-11-05, on either side of the guard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -8,7 +9,7 @@ use sallyport_sidecar::run::Target;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::support::{Client, Guard, Plan, Play, Server, Step, Stream, mcp, until};
+use crate::support::{Client, Guard, Plan, Play, Server, Step, Stream, Token, mcp, soon, until};
 
 /// Opens the stream and tells where to post.
 async fn opened(client: &Client) -> (Stream, String) {
@@ -202,4 +203,57 @@ async fn law_15_transports_are_bridged_and_the_guard_stands_between_all_the_same
             .contains("upstream-credential")
     );
     assert_eq!(calls[0].header("mcp-session-id"), None);
+}
+
+/// A client whose token ends soon.
+fn brief(guard: &Guard) -> Client {
+    guard.client(&Token {
+        ttl: Duration::from_secs(2),
+        ..Token::default()
+    })
+}
+
+#[tokio::test]
+async fn law_11_the_stream_of_the_old_transport_ends_with_its_token_whatever_still_runs() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => Play::events(vec![Step::Hang]),
+        _ => mcp(&seen),
+    })
+    .await;
+    let guard = Plan::over(&server).start().await;
+    let (stream, address) = handshake(&brief(&guard)).await;
+    let ada = guard.ada();
+    assert_eq!(post(&brief(&guard), &address, call(1, "/a")).await, 202);
+    // Nothing more is heard, and least of all nothing for ever.
+    assert!(
+        soon("a stream past its token", stream.rest())
+            .await
+            .is_empty()
+    );
+    assert_eq!(post(&ada, &address, call(2, "/b")).await, 404);
+}
+
+#[tokio::test]
+async fn law_11_a_fresh_token_keeps_the_stream_of_the_old_transport() {
+    let (server, guard) = over_http().await;
+    let (brief, ada) = (brief(&guard), guard.ada());
+    let (mut stream, address) = handshake(&brief).await;
+    assert_eq!(post(&ada, &address, call(1, "/a")).await, 202);
+    assert_eq!(stream.message().await.unwrap()["id"], 1);
+    soon("the end of the first token", async {
+        while post(
+            &brief,
+            &address,
+            json!({"jsonrpc": "2.0", "id": 9, "method": "ping"}),
+        )
+        .await
+            != 401
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(post(&ada, &address, call(2, "/b")).await, 202);
+    while stream.message().await.unwrap()["id"] != 2 {}
+    assert_eq!(server.of("tools/call").len(), 2);
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
+use sallyport_policy::record::event::{Direction, Event, Outcome, PayloadKind};
 use serde_json::{Value, json};
 
 use crate::support::{Plan, Play, Server, Step, answer, event, mcp, result_of, until};
@@ -153,6 +154,17 @@ async fn law_01_what_is_allowed_passes_masked_and_is_answered_once_by_whom_it_wa
     assert_eq!(server.of("response").len(), 1);
     assert_eq!(stream.message().await.unwrap()["id"], 5);
     assert!(guard.refused("unasked_response") >= 3);
+    let answer = guard.call("response to elicitation/create").await;
+    assert_eq!(
+        (answer.end().outcome, answer.reason()),
+        (Outcome::Succeeded, "client_accepted")
+    );
+    assert!(answer.end().executed && answer.requested.id.as_deref() == Some("\"srv-1\""));
+    let unasked = guard.call("response").await;
+    assert_eq!(
+        (unasked.end().outcome, unasked.reason()),
+        (Outcome::Denied, "unasked_response")
+    );
     let modern = guard.ada().modern().call("read", json!({})).await;
     assert_eq!(
         modern.json()["result"]["requestState"],
@@ -160,6 +172,91 @@ async fn law_01_what_is_allowed_passes_masked_and_is_answered_once_by_whom_it_wa
         "{}",
         modern.text()
     );
+}
+
+#[tokio::test]
+async fn what_a_client_answers_is_recorded_masked_and_how_it_went() {
+    let server = asking("elicitation/create").await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
+    let secret = "AKIAIOSFODNN7EXAMPLE";
+    let rows = [
+        (
+            json!({"result": {"action": "accept", "content": {"key": secret}}}),
+            "client_accepted",
+        ),
+        (json!({"result": {"action": "decline"}}), "client_declined"),
+        (json!({"result": {"action": "cancel"}}), "client_cancelled"),
+        (
+            json!({"error": {"code": -1, "message": "no"}}),
+            "client_error",
+        ),
+    ];
+    for (said, kind) in rows {
+        let ada = guard.ada().session("2025-06-18").await;
+        let mut stream = ada
+            .streaming(
+                &json!(5),
+                "tools/call",
+                json!({"name": "read", "arguments": {}}),
+            )
+            .await;
+        assert_eq!(stream.message().await.unwrap()["id"], "srv-1");
+        let mut reply = json!({"jsonrpc": "2.0", "id": "srv-1"});
+        reply
+            .as_object_mut()
+            .unwrap()
+            .extend(said.as_object().unwrap().clone());
+        assert_eq!(ada.post(reply.to_string()).await.status, 202, "{kind}");
+        let told = guard.call("response to elicitation/create").await;
+        assert_eq!(told.reason(), kind);
+        assert_eq!(told.requested.bytes, reply.to_string().len() as u64);
+    }
+    let kept: Vec<_> = guard
+        .records()
+        .into_iter()
+        .flat_map(|record| record.payloads)
+        .filter(|payload| payload.kind == PayloadKind::ServerRequest)
+        .collect();
+    assert_eq!(kept.len(), 2 * 4, "the asking and the answer: {kept:?}");
+    let payloads = guard.state().join("recordings/payloads/00000001.pay");
+    let payloads = String::from_utf8_lossy(&std::fs::read(payloads).unwrap()).into_owned();
+    assert!(payloads.contains("\"decline\"") && !payloads.contains(secret));
+    assert!(
+        server
+            .of("response")
+            .iter()
+            .any(|seen| seen.json().to_string().contains(secret)),
+        "the server itself gets what the client said"
+    );
+}
+
+#[tokio::test]
+async fn what_a_client_answers_inside_a_call_is_told_beside_it() {
+    let server = asking("elicitation/create").await;
+    let guard = Plan::over(&server)
+        .rules(rules(&["elicitation/create"]))
+        .start()
+        .await;
+    let call = json!({"name": "read", "arguments": {}, "requestState": "s1",
+        "inputResponses": {"q": {"action": "accept", "content": {"name": "Ada"}}}});
+    let reply = guard.ada().modern().request("tools/call", call).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let told = guard.call("tools/call").await;
+    let answers: Vec<_> = told
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::StreamEvent(event) => Some(event),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(answers.len(), 1, "{told:?}");
+    assert_eq!(answers[0].direction, Direction::ClientToServer);
+    assert_eq!(answers[0].event_id.as_deref(), Some("q"));
+    assert!(answers[0].bytes > 10);
 }
 
 #[tokio::test]

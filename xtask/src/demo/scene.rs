@@ -135,6 +135,7 @@ impl Ready {
             secrets: &[server.secret],
             upstream: server.upstream,
             env: &[],
+            flags: &[],
         })?;
         say(&format!(
             "  sallyport up -f examples/quickstart --gateway {gateway}  ->  {}",

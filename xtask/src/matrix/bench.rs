@@ -1,27 +1,27 @@
-//! The bench that rows are run on: what is installed and built, a folder of its own, the guard, and an approver who
-//! answers what is held.
+//! The bench that rows are run on: what is installed and built, a folder of its own, servers with and without a guard.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{self, Place};
-use crate::guard::{self, Approver, Guard, Upstream};
+use crate::guard::{self, Guard, Upstream};
+use crate::process;
+use crate::setup::Inspector;
 use crate::tally::Count;
 use crate::workspace::{self, Profile};
 
+use super::approver::Approvals;
+use super::heard::Message;
 use super::rows::{Client, Row, Wire};
-use super::scenario;
-use super::servers::{self, Installed, Running, Server};
-
-const GLANCE: Duration = Duration::from_millis(200);
+use super::scenario::{self, Step};
+use super::servers::{self, Installed, Overheard, Server};
 
 /// Fake secrets of the servers; in two parts, so that no scanner takes this file for a leak.
 pub(crate) const SECRETS: [Secret; 2] = [
@@ -41,6 +41,19 @@ pub(crate) const CREDENTIAL: Secret = Secret {
     parts: ["upstream-credential-", "8c1f2b7d9e0a4455"],
 };
 
+/// What a browser would send besides, and no server may see.
+pub(crate) const COOKIE: &str = "session=cookie-of-the-caller";
+
+/// Words that are no secret, and stay.
+pub(crate) const PLAIN: &str = "plain words stay";
+
+/// What is built here: package and binary.
+const CLI: (&str, &str) = ("sallyport-cli", "sallyport");
+const DRIVER: (&str, &str) = ("sallyport-client-rmcp", "sallyport-client-rmcp");
+const FIXTURE: (&str, &str) = ("sallyport-fixture", "sallyport-fixture");
+
+const GIT_LIMIT: Duration = Duration::from_secs(60);
+
 /// A secret by name.
 #[derive(Debug)]
 pub(crate) struct Secret {
@@ -54,54 +67,98 @@ impl Secret {
     }
 }
 
+/// A text with every secret in it.
+pub(crate) fn spilled() -> String {
+    let [key, token] = SECRETS.map(|secret| secret.value());
+    format!("{key} {token} {PLAIN}")
+}
+
 /// What all rows share.
 #[derive(Debug)]
 pub(crate) struct Bench {
     installed: Installed,
-    drivers: PathBuf,
+    inspector: Inspector,
     sallyport: PathBuf,
     rmcp: PathBuf,
+    repository: PathBuf,
+    known: Mutex<BTreeMap<String, Known>>,
     folder: TempDir,
+}
+
+/// A straight run that somebody makes, and everybody may use.
+type Known = Arc<OnceLock<std::result::Result<Arc<Told>, String>>>;
+
+/// What came of a scenario: what the client saw, and what the server was told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) seen: Value,
+    pub(crate) heard: Vec<Message>,
 }
 
 /// A server with the guard before it.
 #[derive(Debug)]
 pub(crate) struct Guarded {
-    pub(crate) guard: Guard,
-    /// Every token that was issued, so that they can be looked for in what the guard wrote.
+    /// Ended before the guard, which it asks.
+    approvals: Option<Approvals>,
+    guard: Guard,
+    /// Every token that was issued, so that they can be looked for in what was written or passed on.
     tokens: Mutex<Vec<String>>,
-    pub(crate) state: PathBuf,
+    state: PathBuf,
     binary: PathBuf,
-    _server: Running,
+    pub(crate) server: Overheard,
 }
 
 impl Bench {
     pub(crate) fn set_up() -> Result<Self> {
-        let installed = Installed::now()?;
         let folder = tempfile::Builder::new()
             .prefix("sallyport-clients-")
             .tempdir()?;
+        let wanted = [CLI, DRIVER, FIXTURE];
+        workspace::build_all(&wanted, Profile::Dev)?;
         let built =
-            |package, binary| workspace::build(package, binary, Profile::Dev, folder.path());
+            |(_, binary): (&str, &str)| workspace::copy(binary, Profile::Dev, folder.path());
         Ok(Self {
-            drivers: installed.node.drivers()?,
-            installed,
-            sallyport: built("sallyport-cli", "sallyport")?,
-            rmcp: built("sallyport-client-rmcp", "sallyport-client-rmcp")?,
+            installed: Installed {
+                fixture: Some(built(FIXTURE)?),
+                ..Installed::now()?
+            },
+            inspector: Inspector::installed()?,
+            sallyport: built(CLI)?,
+            rmcp: built(DRIVER)?,
+            repository: repository(&folder.path().join("repository"))?,
+            known: Mutex::default(),
             folder,
         })
     }
 
-    pub(crate) fn guard(&self, server: Server) -> Result<Guarded> {
-        let name = format!("{server:?}").to_lowercase();
-        let state = self.folder.path().join(&name);
+    pub(crate) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    pub(crate) fn sallyport(&self) -> &Path {
+        &self.sallyport
+    }
+
+    /// A folder that is gone with the bench.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn steps(&self, row: &Row) -> Vec<Step> {
+        scenario::steps(row, &self.repository)
+    }
+
+    /// A server that nobody guards. `name` is that of the group, of which each has a folder.
+    pub(crate) fn straight(&self, server: Server, name: &str) -> Result<Overheard> {
+        let folder = self.folder.path().join(format!("{name}-straight"));
+        servers::overhear(server.straight(), &self.installed, &environment(), &folder)
+    }
+
+    pub(crate) fn guard(&self, server: Server, name: &str) -> Result<Guarded> {
+        let state = self.folder.path().join(name);
         let env = environment();
-        let running = servers::start(
-            server,
-            &self.installed,
-            &env,
-            &self.folder.path().join(format!("{name}-server.log")),
-        )?;
+        let folder = self.folder.path().join(format!("{name}-server"));
+        let running = servers::overhear(server, &self.installed, &env, &folder)?;
         let credential = CREDENTIAL.value();
         let policy = workspace::clients().join("policy.yaml");
         let guard = Guard::start(&guard::Plan {
@@ -112,48 +169,57 @@ impl Bench {
             secrets: &[("upstream/token", &credential)],
             upstream: running.upstream.clone(),
             env: &env,
+            flags: &[],
         })?;
         Ok(Guarded {
+            approvals: Some(Approvals::given(&self.sallyport, &state)?),
             guard,
             state,
             tokens: Mutex::default(),
             binary: self.sallyport.clone(),
-            _server: running,
+            server: running,
         })
     }
 
-    /// The same scenario straight at the server; once for each client and revision.
-    pub(crate) fn direct(&self, row: &Row, known: &mut BTreeMap<String, Value>) -> Result<Value> {
-        let family = match row.server {
-            Server::EverythingHttp | Server::EverythingSse | Server::EverythingStdio => {
-                Server::EverythingHttp
-            }
-            Server::Dual => Server::Dual,
-            Server::Time => Server::Time,
+    /// The scenario straight at the server: once for each client and server, on whatever transport it is guarded.
+    pub(crate) fn direct(&self, row: &Row, server: &Overheard) -> Result<Arc<Told>> {
+        let Row { seat, server: kind } = row;
+        let key = format!(
+            "{:?} {} {:?} {:?}",
+            seat.client,
+            seat.mode,
+            seat.version,
+            kind.straight()
+        );
+        let known = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(key).or_default())
         };
-        let key = format!("{:?} {} {:?} {family:?}", row.client, row.mode, row.version);
-        if let Some(report) = known.get(&key) {
-            return Ok(report.clone());
-        }
-        let log = self.folder.path().join("straight-server.log");
-        let server = servers::start(family, &self.installed, &environment(), &log)?;
-        let wire = match &server.upstream {
-            Upstream::Url(url) => json!({ "transport": "http", "url": url }),
-            Upstream::Command(words) => json!({ "transport": "stdio", "command": words }),
-        };
-        let report = self.drive(row, wire).context("straight at the server")?;
-        known.insert(key, report.clone());
-        Ok(report)
+        let told = known.get_or_init(|| {
+            let wire = match &server.upstream {
+                Upstream::Url(url) => json!({ "transport": "http", "url": url }),
+                Upstream::Command(words) => {
+                    json!({ "transport": "stdio", "command": words, "env": named(&environment()) })
+                }
+            };
+            self.drive(row, wire, server)
+                .map(Arc::new)
+                .map_err(|error| format!("{error:#}"))
+        });
+        told.clone()
+            .map_err(|error| anyhow!("straight at the server: {error}"))
     }
 
-    /// The scenario through the guard, with an approver at work.
-    pub(crate) fn through(&self, row: &Row, guarded: &Guarded) -> Result<Value> {
+    /// The scenario through the guard.
+    pub(crate) fn through(&self, row: &Row, guarded: &Guarded) -> Result<Told> {
         let guard = &guarded.guard;
         let token = guarded.caller()?;
-        let wire = match row.wire {
-            Wire::Http => json!({ "transport": "http", "url": guard.url, "token": token }),
+        let wire = match row.seat.wire {
+            Wire::Http => {
+                json!({ "transport": "http", "url": guard.url, "token": token, "cookie": COOKIE })
+            }
             Wire::Sse => {
-                json!({ "transport": "sse", "url": guard.sse_url(), "token": token })
+                json!({ "transport": "sse", "url": guard.sse_url(), "token": token, "cookie": COOKIE })
             }
             Wire::Connect => json!({
                 "transport": "stdio",
@@ -161,50 +227,52 @@ impl Bench {
                 "env": { "SALLYPORT_TOKEN": token },
             }),
         };
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let approver = scope.spawn(|| answer_requests(guard, &done));
-            let report = self.drive(row, wire).context("through the guard");
-            done.store(true, Ordering::Relaxed);
-            let answered = approver.join().unwrap_or(Ok(()));
-            let report = report?;
-            answered.context("the approver")?;
-            Ok(report)
+        self.drive(row, wire, &guarded.server)
+            .context("through the guard")
+    }
+
+    fn drive(&self, row: &Row, wire: Value, server: &Overheard) -> Result<Told> {
+        let steps: Vec<Value> = self.steps(row).iter().map(Step::to_json).collect();
+        let place = Place {
+            wire,
+            mode: row.seat.mode,
+            version: row.seat.version,
+        };
+        let mark = server.ear.mark()?;
+        let seen = client::take(&mut self.driver(row.seat.client), &place, &steps)?;
+        Ok(Told {
+            seen,
+            heard: server.ear.since(mark)?,
         })
     }
 
-    fn drive(&self, row: &Row, wire: Value) -> Result<Value> {
-        let steps: Vec<Value> = scenario::steps(row)
-            .iter()
-            .map(scenario::Step::to_json)
-            .collect();
-        let place = Place {
-            wire,
-            mode: row.mode,
-            version: row.version,
-        };
-        client::take(&mut self.driver(row.client), &place, &steps)
-    }
-
     fn driver(&self, client: Client) -> Command {
-        let file = scenario::driver(client);
+        let scripts = &self.installed.scripts;
         let (program, script) = match client {
-            Client::Ts1 | Client::Ts2 => {
-                (self.installed.node.program(), Some(self.drivers.join(file)))
-            }
+            Client::Ts1 => (self.installed.node.program(), Some(scripts.join("ts1.mjs"))),
+            Client::Ts2 => (self.installed.node.program(), Some(scripts.join("ts2.mjs"))),
+            Client::Inspector => (
+                self.installed.node.program(),
+                Some(scripts.join("inspector.mjs")),
+            ),
             Client::Py1 => (
                 self.installed.first.program(),
-                Some(workspace::clients().join(file)),
+                Some(workspace::clients().join("py1.py")),
             ),
             Client::Py2 => (
                 self.installed.second.program(),
-                Some(workspace::clients().join(file)),
+                Some(workspace::clients().join("py2.py")),
             ),
             Client::Rmcp => (self.rmcp.clone(), None),
         };
         let mut command = Command::new(program);
         command.args(script);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        if client == Client::Inspector {
+            command.arg(self.inspector.script());
+            // It keeps a catalogue and logins in its user's home folder.
+            command.env("HOME", self.folder.path().join("inspector"));
+        }
         command
     }
 }
@@ -227,10 +295,19 @@ impl Guarded {
             .clone()
     }
 
+    /// Ends the guard and waits: what it writes at its end is then written.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        if let Some(approvals) = self.approvals.take() {
+            approvals.close()?;
+        }
+        self.guard.stop()
+    }
+
     /// Everything that was recorded proves itself.
     pub(crate) fn verify(&self) -> Result<Count> {
         guard::sallyport(&self.binary, &self.state, &["verify"])?.good("`sallyport verify`")?;
-        let text = guard::sallyport(&self.binary, &self.state, &["sessions", "-o", "json"])?
+        let arguments = ["sessions", "--limit", "1000", "-o", "json"];
+        let text = guard::sallyport(&self.binary, &self.state, &arguments)?
             .good("`sallyport sessions`")?;
         let list: Value = serde_json::from_str(&text)?;
         let sessions = list
@@ -239,7 +316,7 @@ impl Guarded {
             .map_or(0, Vec::len);
         let callers = self.tokens().len();
         if sessions < callers {
-            anyhow::bail!("{callers} callers, but only {sessions} recorded sessions");
+            bail!("{callers} callers, but only {sessions} recorded sessions");
         }
         Ok(Count::one(format!("{sessions} sessions verified")))
     }
@@ -259,30 +336,29 @@ fn environment() -> Vec<(&'static str, String)> {
         .iter()
         .map(|secret| (secret.name, secret.value()))
         .collect();
-    env.push(("SALLYPORT_PLAIN", "plain words stay".into()));
+    env.push(("SALLYPORT_PLAIN", PLAIN.into()));
     env
 }
 
-/// Approves sums and denies pictures until told to stop.
-fn answer_requests(guard: &Guard, done: &AtomicBool) -> Result<()> {
-    while !done.load(Ordering::Relaxed) {
-        for request in guard.requests()? {
-            let Some((id, "Pending")) = guard::phase(&request) else {
-                continue;
-            };
-            let verb = if guard::tool(&request) == Some("get-sum") {
-                "approve"
-            } else {
-                "deny"
-            };
-            let by = Approver {
-                user: "bob@example.com",
-                group: "stock-leads",
-                reason: "asked by the client matrix",
-            };
-            guard.decide(verb, id, by)?;
-        }
-        std::thread::sleep(GLANCE);
+fn named(env: &[(&'static str, String)]) -> Value {
+    env.iter()
+        .map(|(name, value)| (*name, json!(value)))
+        .collect()
+}
+
+/// A repository of one commit, with secrets in it.
+fn repository(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir(folder)?;
+    std::fs::write(folder.join("notes.txt"), format!("{}\n", spilled()))?;
+    let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"];
+    for words in [
+        &["init", "--quiet"][..],
+        &["add", "."],
+        &["commit", "--quiet", "-m", "Notes"],
+    ] {
+        let mut git = Command::new(crate::setup::git()?);
+        git.current_dir(folder).args(who).args(words);
+        process::run(&mut git, "", GIT_LIMIT)?.good("git")?;
     }
-    Ok(())
+    Ok(folder.to_path_buf())
 }

@@ -5,34 +5,57 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::bench::SECRETS;
+use super::bench::{PLAIN, SECRETS, Told};
+use super::heard::{self, Message};
 use super::rows::{Client, Row};
 use super::scenario::{Expect, Hidden, Step};
 
-/// All steps of a row; the error names every one that is not as it must be.
-pub(crate) fn all(row: &Row, steps: &[Step], direct: &Value, seen: &Value) -> Result<()> {
+/// All steps of a row, and what the server was told; the error names everything that is not as it must be.
+pub(crate) fn all(row: &Row, steps: &[Step], direct: &Told, through: &Told) -> Result<()> {
     let mut wrong = Vec::new();
     for step in steps {
-        let outcome = |report: &Value| {
-            report
-                .pointer(&format!("/outcomes/{}", step.label))
-                .cloned()
+        let outcome = |told: &Told| {
+            let place = format!("/outcomes/{}", step.label);
+            told.seen.pointer(&place).cloned()
         };
-        let judged = match (outcome(direct), outcome(seen)) {
+        let judged = match (outcome(direct), outcome(through)) {
             (Some(direct), Some(seen)) => one(row, &step.expect, &direct, &seen),
             _ => Err(anyhow::anyhow!("not reported")),
         };
-        if let Err(error) = judged {
+        if let Err(error) = judged.and_then(|()| left(row, step, &through.heard)) {
             wrong.push(format!("{}: {error:#}", step.label));
         }
     }
-    if let Err(error) = questions(steps, direct, seen) {
-        wrong.push(format!("{error:#}"));
-    }
+    let whole = [
+        questions(steps, &direct.seen, &through.seen),
+        heard::compare(steps, row.is_modern(), &direct.heard, &through.heard),
+    ];
+    wrong.extend(
+        whole
+            .into_iter()
+            .filter_map(|judged| Some(format!("{:#}", judged.err()?))),
+    );
     if wrong.is_empty() {
         return Ok(());
     }
     bail!("{}", wrong.join("\n    "))
+}
+
+/// In the newest revision a call is taken back by leaving the stream of its answer; before pipes, by saying so.
+fn left(row: &Row, step: &Step, heard: &[Message]) -> Result<()> {
+    if !row.is_modern() || !matches!(step.expect, Expect::Cancelled) {
+        return Ok(());
+    }
+    let calls = heard
+        .iter()
+        .filter(|message| step.is_told_by(&message.body));
+    if calls.clone().count() != 1 {
+        bail!("the server heard the call {} times", calls.count());
+    }
+    if calls.clone().all(|message| message.left) {
+        return Ok(());
+    }
+    bail!("the guard did not leave the stream of a call that was taken back")
 }
 
 /// The revision that was spoken, for the row's line.
@@ -46,7 +69,7 @@ pub(crate) fn revision(report: &Value) -> String {
 fn one(row: &Row, expect: &Expect, direct: &Value, seen: &Value) -> Result<()> {
     match expect {
         Expect::Same => same(direct, seen).and_then(|()| progress(row, direct, seen)),
-        Expect::Approved => same(direct, seen),
+        Expect::Approved | Expect::Cancelled => same(direct, seen),
         Expect::Listed {
             member,
             key,
@@ -54,10 +77,10 @@ fn one(row: &Row, expect: &Expect, direct: &Value, seen: &Value) -> Result<()> {
         } => listed(member, key, hidden, direct, seen),
         Expect::Refused { says } => refused(says, "dev.sallyport~1denied", seen),
         Expect::NotInRevision => not_asked(seen),
-        Expect::UnknownTool => error_says("Unknown tool", seen),
+        Expect::UnknownTool => error_says(unknown_tool(row.seat.client), seen),
         Expect::Absent => absent(seen),
         Expect::Masked => masked(direct, seen),
-        Expect::Rejected => refused("", "dev.sallyport~1approval", seen),
+        Expect::Ended { status } => ended(status, seen),
     }
 }
 
@@ -86,7 +109,7 @@ fn progress(row: &Row, direct: &Value, seen: &Value) -> Result<()> {
             .unwrap_or_default()
     };
     let (expected, found) = (reports(direct), reports(seen));
-    let droppable = usize::from(matches!(row.client, Client::Ts1 | Client::Ts2));
+    let droppable = usize::from(matches!(row.seat.client, Client::Ts1 | Client::Ts2));
     let alike = expected.iter().zip(&found).all(|(one, other)| one == other);
     if alike && found.len().abs_diff(expected.len()) <= droppable {
         return Ok(());
@@ -168,6 +191,23 @@ fn refused(says: &str, mark: &str, seen: &Value) -> Result<()> {
     bail!("not a refusal of ours that says `{says}`: {}", short(seen))
 }
 
+fn ended(status: &str, seen: &Value) -> Result<()> {
+    refused("", "dev.sallyport~1approval", seen)?;
+    let told = seen.pointer("/result/_meta/dev.sallyport~1approval/status");
+    if told == Some(&json!(status)) {
+        return Ok(());
+    }
+    bail!("the request did not end as `{status}`: {}", short(seen))
+}
+
+/// The Inspector lists tools first, and itself says what is not among them.
+fn unknown_tool(client: Client) -> &'static str {
+    match client {
+        Client::Ts1 | Client::Ts2 | Client::Py1 | Client::Py2 | Client::Rmcp => "Unknown tool",
+        Client::Inspector => "not found on server",
+    }
+}
+
 /// The server heard that the method is not there, and told so as its tool's failure.
 fn not_asked(seen: &Value) -> Result<()> {
     let failed = seen.pointer("/result/isError") == Some(&json!(true));
@@ -208,7 +248,7 @@ fn masked(direct: &Value, seen: &Value) -> Result<()> {
             bail!("a secret came through");
         }
     }
-    if !text.contains("plain words stay") {
+    if !text.contains(PLAIN) {
         bail!("words that are no secret are gone: {}", short(seen));
     }
     if seen

@@ -1,7 +1,7 @@
-//! The servers of the matrix, none of them ours but `dual`, which is the SDK's own machinery with our tool names.
+//! The servers of the matrix. Those of ours are the official SDKs' own machinery, with tools of one set of names.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use anyhow::{Context, Result};
 use crate::guard::Upstream;
 use crate::process::{self, Service};
 use crate::setup::{Node, Python};
-use crate::workspace;
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+use super::ear::Ear;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A server and the transport on which it is guarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +21,13 @@ pub(crate) enum Server {
     EverythingHttp,
     EverythingSse,
     EverythingStdio,
-    /// Both eras.
-    Dual,
-    /// A stdio server on the Python SDK's version 1.
+    /// The fixture of the conformance suite, on rmcp.
+    Rmcp,
+    /// `createMcpHandler` of the TypeScript SDK 2.
+    Handler,
+    /// `MCPServer` of the Python SDK 2.
+    Python,
+    Git,
     Time,
 }
 
@@ -32,27 +37,56 @@ impl fmt::Display for Server {
             Self::EverythingHttp => "server-everything (Streamable HTTP)",
             Self::EverythingSse => "server-everything (HTTP+SSE)",
             Self::EverythingStdio => "server-everything (stdio)",
-            Self::Dual => "dual-era server (Streamable HTTP)",
+            Self::Rmcp => "rmcp (Streamable HTTP)",
+            Self::Handler => "TypeScript createMcpHandler (Streamable HTTP)",
+            Self::Python => "Python MCPServer (Streamable HTTP)",
+            Self::Git => "mcp-server-git (stdio)",
             Self::Time => "mcp-server-time (stdio)",
         })
     }
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::EverythingHttp,
         Self::EverythingSse,
         Self::EverythingStdio,
-        Self::Dual,
+        Self::Rmcp,
+        Self::Handler,
+        Self::Python,
+        Self::Git,
         Self::Time,
     ];
 
     /// The gateway of `policy.yaml` that guards it.
     pub(crate) fn gateway(self) -> &'static str {
         match self {
-            Self::EverythingHttp | Self::Dual => "http",
+            Self::EverythingHttp | Self::Rmcp | Self::Handler | Self::Python => "http",
             Self::EverythingSse => "sse",
-            Self::EverythingStdio | Self::Time => "stdio",
+            Self::EverythingStdio | Self::Git | Self::Time => "stdio",
+        }
+    }
+
+    /// Whether it speaks 2026-07-28.
+    pub(crate) fn is_modern(self) -> bool {
+        match self {
+            Self::Rmcp | Self::Handler | Self::Python | Self::Git => true,
+            Self::EverythingHttp | Self::EverythingSse | Self::EverythingStdio | Self::Time => {
+                false
+            }
+        }
+    }
+
+    /// The one that is asked straight: a server on another transport is the same server.
+    pub(crate) fn straight(self) -> Self {
+        match self {
+            Self::EverythingSse | Self::EverythingStdio => Self::EverythingHttp,
+            other @ (Self::EverythingHttp
+            | Self::Rmcp
+            | Self::Handler
+            | Self::Python
+            | Self::Git
+            | Self::Time) => other,
         }
     }
 }
@@ -63,35 +97,57 @@ pub(crate) struct Installed {
     pub(crate) node: Node,
     pub(crate) first: Python,
     pub(crate) second: Python,
+    /// The server on rmcp, where it was built.
+    pub(crate) fixture: Option<PathBuf>,
+    /// The servers of ours that Node runs lie beside the packages that they import.
+    pub(crate) scripts: PathBuf,
 }
 
 impl Installed {
     pub(crate) fn now() -> Result<Self> {
+        let node = Node::installed()?;
         Ok(Self {
-            node: Node::installed()?,
+            scripts: node.drivers()?,
+            fixture: None,
+            node,
             first: Python::first()?,
             second: Python::second()?,
         })
     }
 
-    /// The command of a stdio server.
-    pub(crate) fn stdio(&self, server: Server) -> Vec<String> {
-        let words = match server {
-            Server::Time => vec![
-                self.first.script("mcp-server-time"),
-                "--local-timezone=UTC".into(),
-            ],
-            Server::EverythingHttp
-            | Server::EverythingSse
-            | Server::EverythingStdio
-            | Server::Dual => {
-                vec![self.node.program(), self.node.everything(), "stdio".into()]
+    fn command(&self, server: Server) -> Result<Command> {
+        let (program, arguments) = match server {
+            Server::EverythingHttp => self.everything("streamableHttp"),
+            Server::EverythingSse => self.everything("sse"),
+            Server::EverythingStdio => self.everything("stdio"),
+            Server::Rmcp => {
+                let fixture = self.fixture.clone();
+                (
+                    fixture.context("the server on rmcp was not built")?,
+                    Vec::new(),
+                )
             }
+            Server::Handler => (self.node.program(), vec![self.scripts.join("handler.mjs")]),
+            Server::Python => (
+                self.second.program(),
+                vec![crate::workspace::clients().join("servers/python.py")],
+            ),
+            Server::Git => (self.second.script("mcp-server-git"), Vec::new()),
+            Server::Time => (
+                self.first.script("mcp-server-time"),
+                vec!["--local-timezone=UTC".into()],
+            ),
         };
-        words
-            .iter()
-            .map(|word| word.display().to_string())
-            .collect()
+        let mut command = Command::new(program);
+        command.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+        Ok(command)
+    }
+
+    fn everything(&self, transport: &str) -> (PathBuf, Vec<PathBuf>) {
+        (
+            self.node.program(),
+            vec![self.node.everything(), transport.into()],
+        )
     }
 }
 
@@ -110,28 +166,27 @@ pub(crate) fn start(
     env: &[(&'static str, String)],
     log: &Path,
 ) -> Result<Running> {
-    let port = process::free_port()?;
-    let (mut command, path) = match server {
-        Server::EverythingHttp => (everything(installed, "streamableHttp"), "/mcp"),
-        Server::EverythingSse => (everything(installed, "sse"), "/sse"),
-        Server::Dual => {
-            let mut command = Command::new(installed.second.program());
-            command
-                .arg(workspace::clients().join("servers/dual.py"))
-                .arg(port.to_string());
-            (command, "/mcp")
-        }
-        Server::EverythingStdio | Server::Time => {
+    let mut command = installed.command(server)?;
+    let path = match server {
+        Server::EverythingHttp | Server::Rmcp | Server::Handler | Server::Python => "/mcp",
+        Server::EverythingSse => "/sse",
+        Server::EverythingStdio | Server::Git | Server::Time => {
+            let mut words = vec![command.get_program().display().to_string()];
+            words.extend(command.get_args().map(|word| word.display().to_string()));
             return Ok(Running {
-                upstream: Upstream::Command(installed.stdio(server)),
+                upstream: Upstream::Command(words),
                 _service: None,
             });
         }
     };
+    let port = process::free_port()?;
     command
         .env_clear()
         .envs(env.iter().map(|(name, value)| (name, value)));
     command.env("PORT", port.to_string());
+    if server == Server::Rmcp {
+        command.arg(format!("--port={port}"));
+    }
     let mut service = Service::start(&mut command, log)?;
     process::listening(&mut service, port, START_LIMIT).with_context(|| server.to_string())?;
     Ok(Running {
@@ -140,8 +195,31 @@ pub(crate) fn start(
     })
 }
 
-fn everything(installed: &Installed, transport: &str) -> Command {
-    let mut command = Command::new(installed.node.program());
-    command.arg(installed.node.everything()).arg(transport);
-    command
+/// A server that runs, and who hears what it is told.
+#[derive(Debug)]
+pub(crate) struct Overheard {
+    /// Where to speak to it.
+    pub(crate) upstream: Upstream,
+    pub(crate) ear: Ear,
+    _running: Running,
+}
+
+/// Starts a server with an ear before it; what is heard at pipes lies in `folder`.
+pub(crate) fn overhear(
+    server: Server,
+    installed: &Installed,
+    env: &[(&'static str, String)],
+    folder: &Path,
+) -> Result<Overheard> {
+    std::fs::create_dir_all(folder)?;
+    let running = start(server, installed, env, &folder.with_extension("log"))?;
+    let (upstream, ear) = match &running.upstream {
+        Upstream::Url(url) => Ear::at_url(url)?,
+        Upstream::Command(words) => Ear::at_pipes(words, folder),
+    };
+    Ok(Overheard {
+        upstream,
+        ear,
+        _running: running,
+    })
 }

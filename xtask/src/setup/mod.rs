@@ -18,9 +18,9 @@ use anyhow::{Context, Result, bail};
 use crate::console::say;
 use crate::process;
 
-pub(crate) use node::Node;
+pub(crate) use node::{Inspector, Node, Suite};
 pub(crate) use python::Python;
-pub(crate) use tools::{cargo_deny, envoy, nginx};
+pub(crate) use tools::{cargo_deny, envoy, git, nginx};
 
 /// Downloads and builds are bounded, so that a registry that hangs cannot hang a run.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
@@ -38,6 +38,14 @@ pub(crate) fn everything() -> Result<()> {
     say(&format!(
         "python    {} (SDK 2)",
         Python::second()?.program().display()
+    ));
+    say(&format!(
+        "suite     {}",
+        Suite::installed()?.script().display()
+    ));
+    say(&format!(
+        "inspector {}",
+        Inspector::installed()?.script().display()
     ));
     say(&format!("deny      {}", cargo_deny()?.display()));
     say(&format!("envoy     {}", envoy()?.display()));

@@ -1,4 +1,4 @@
-//! Node 22 with the official TypeScript SDKs and the reference server, all from npm by lock file.
+//! Node 22 with the official TypeScript SDKs, the reference server and the Inspector, all from npm by lock file.
 //!
 //! Node itself comes from npm's package `node`, so that what runs does not depend on the machine; only an npm to fetch
 //! it with is taken from there.
@@ -39,20 +39,92 @@ impl Node {
             .join("node_modules/@modelcontextprotocol/server-everything/dist/index.js")
     }
 
+    /// The client and its helpers of the conformance judge, beside the packages they import.
+    pub(crate) fn conformance(&self) -> Result<PathBuf> {
+        let from = workspace::root().join("xtask/conformance");
+        self.beside(
+            &from,
+            "conformance",
+            &["client.mjs", "through.mjs", "forward.mjs"],
+        )
+    }
+
     /// The drivers beside the packages they import: Node looks for packages above the file that imports them.
     pub(crate) fn drivers(&self) -> Result<PathBuf> {
-        let target = self.folder.join("drivers");
+        self.beside(&workspace::clients(), "drivers", &SCRIPTS)
+    }
+
+    fn beside(&self, from: &Path, into: &str, names: &[&str]) -> Result<PathBuf> {
+        let target = self.folder.join(into);
         fs::create_dir_all(&target)?;
-        for name in ["common.mjs", "ts1.mjs", "ts2.mjs"] {
-            let from = workspace::clients().join(name);
-            fs::copy(&from, target.join(name))
+        for name in names {
+            let from = from.join(name);
+            let file = from.file_name().context("a script's name")?;
+            fs::copy(&from, target.join(file))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
         }
         Ok(target)
     }
 }
 
-fn fetch(clients: &Path, folder: &Path) -> Result<()> {
+/// The official conformance suite, in a folder of its own: it brings other versions of the SDKs.
+#[derive(Debug, Clone)]
+pub(crate) struct Suite {
+    folder: PathBuf,
+}
+
+impl Suite {
+    pub(crate) fn installed() -> Result<Self> {
+        let lists = workspace::root().join("xtask/conformance");
+        let recipe = read(&lists.join("package.json"))? + &read(&lists.join("package-lock.json"))?;
+        let folder = cache::ready("conformance", &recipe, "the conformance suite", |folder| {
+            fetch(&lists, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// Its start script, for the Node that is installed beside it.
+    pub(crate) fn script(&self) -> PathBuf {
+        self.folder
+            .join("node_modules/@modelcontextprotocol/conformance/dist/index.js")
+    }
+}
+
+/// The drivers, and the servers of ours that Node runs.
+const SCRIPTS: [&str; 7] = [
+    "common.mjs",
+    "ts1.mjs",
+    "ts2.mjs",
+    "inspector.mjs",
+    "oauth.mjs",
+    "servers/handler.mjs",
+    "servers/authorization.mjs",
+];
+
+/// The MCP Inspector, apart from the rest: it is large, and only the client matrix needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Inspector {
+    folder: PathBuf,
+}
+
+impl Inspector {
+    pub(crate) fn installed() -> Result<Self> {
+        let list = workspace::clients().join("inspector");
+        let recipe = read(&list.join("package.json"))? + &read(&list.join("package-lock.json"))?;
+        let folder = cache::ready("inspector", &recipe, "the MCP Inspector", |folder| {
+            fetch(&list, folder)
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// Its command line, as the launcher's `--cli` starts it.
+    pub(crate) fn script(&self) -> PathBuf {
+        self.folder
+            .join("node_modules/@modelcontextprotocol/inspector/clients/cli/build/index.js")
+    }
+}
+
+fn fetch(lists: &Path, folder: &Path) -> Result<()> {
     if !starts("npm", "--version") {
         apt(
             &["npm"],
@@ -60,7 +132,7 @@ fn fetch(clients: &Path, folder: &Path) -> Result<()> {
         )?;
     }
     for name in ["package.json", "package-lock.json"] {
-        fs::copy(clients.join(name), folder.join(name))?;
+        fs::copy(lists.join(name), folder.join(name))?;
     }
     // The package `node` fetches the binary of this machine's architecture in its install script.
     step(

@@ -57,3 +57,11 @@ pub(crate) fn envoy() -> Result<PathBuf> {
     let said = process::run(Command::new(python).args(["-c", ask]), "", INSTALL_LIMIT)?;
     Ok(PathBuf::from(said.good("the wheel of Envoy")?.trim()))
 }
+
+/// Git, of which a server of the client matrix tells.
+pub(crate) fn git() -> Result<PathBuf> {
+    if !starts("git", "--version") {
+        apt(&["git"], "mcp-server-git needs it")?;
+    }
+    Ok("git".into())
+}

@@ -204,6 +204,9 @@ fn refusals_of_calls() -> Vec<(&'static str, Reply)> {
         field: "name",
         expected: "a string",
     };
+    let tasks = CallError::MissingCapability {
+        path: &["extensions", "io.modelcontextprotocol/tasks"],
+    };
     let mismatch = HeaderError::Mismatch {
         header: "Mcp-Name".into(),
         value: "foo".into(),
@@ -230,6 +233,7 @@ fn refusals_of_calls() -> Vec<(&'static str, Reply)> {
         ("unknown method, legacy", call(unknown(), id, legacy)),
         ("unknown notification", call(unknown(), None, legacy)),
         ("params", call(params, id, Revision::NEWEST)),
+        ("capability", call(tasks, id, Revision::NEWEST)),
     ]
 }
 

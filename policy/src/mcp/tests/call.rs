@@ -81,7 +81,7 @@ const TARGETS: &[(&str, &str, Revision, &str)] = &[
         LEGACY,
         "method logging/setLevel",
     ),
-    ("tasks/get", r#"{"taskId":"1"}"#, NEWEST, "task 1"),
+    ("tasks/get", r#"{"taskId":"1"}"#, LEGACY, "task 1"),
     (
         "subscriptions/listen",
         r#"{"notifications":{"resourceSubscriptions":["a:","b:"],"taskIds":["1"]}}"#,
@@ -99,6 +99,28 @@ fn each_method_is_judged_by_what_it_names() {
             *expected,
             "{method} {params}"
         );
+    }
+}
+
+#[test]
+fn a_request_about_a_task_is_only_for_clients_that_say_they_know_tasks() {
+    let knows = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+    let others = r#"{"extensions":{"io.modelcontextprotocol/ui":{}}}"#;
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let document = request(method, &modern(r#""taskId":"1""#, knows));
+        assert_eq!(told(&call(&document, NEWEST)), "task 1", "{method}");
+        for capabilities in ["{}", others] {
+            let document = request(method, &modern(r#""taskId":"1""#, capabilities));
+            let message = Message::parse(&document).unwrap();
+            let expected = CallError::MissingCapability {
+                path: &["extensions", "io.modelcontextprotocol/tasks"],
+            };
+            assert_eq!(
+                Call::of(&message, Direction::ToServer, NEWEST).unwrap_err(),
+                expected,
+                "{method} {capabilities}"
+            );
+        }
     }
 }
 

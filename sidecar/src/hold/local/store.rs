@@ -63,6 +63,9 @@ impl Store {
             make_folder(folder)?;
         }
         let lock = take_lock(state)?;
+        for folder in [&requests, &reviews] {
+            remove_unfinished(folder)?;
+        }
         Ok(Self {
             requests,
             reviews,
@@ -142,6 +145,18 @@ fn file_of(folder: &Path, name: &str) -> PathBuf {
 fn make_folder(folder: &Path) -> Result<(), StoreError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| failed("make the folder", folder, &error))
+}
+
+/// What a guard that was killed had begun to write counts for nothing, and holds a preview that nobody would remove.
+fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
+    let wrong = |error: io::Error| failed("read the folder", folder, &error);
+    for entry in fs::read_dir(folder).map_err(wrong)? {
+        let path = entry.map_err(wrong)?.path();
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn take_lock(state: &Path) -> Result<File, StoreError> {

@@ -146,6 +146,13 @@ fn law_24_the_key_is_handed_to_the_approvers_group_and_to_nobody_else() {
     assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o640, gid));
     let without = LocalIssuer::open(folder.path(), None);
     assert!(matches!(without, Err(LocalIssuerError::Exposed { .. })));
+    // The guard opens the folder to the group as well, and then nobody has to name it again.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o710)).unwrap();
+    let again = LocalIssuer::open(folder.path(), None).unwrap();
+    assert_eq!(again.jwks(), given.jwks());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let everybody = LocalIssuer::open(folder.path(), None);
+    assert!(matches!(everybody, Err(LocalIssuerError::Exposed { .. })));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 pub(crate) struct Seen {
     asked: Mutex<Vec<Value>>,
     progress: Mutex<Vec<Value>>,
+    changes: Mutex<Vec<&'static str>>,
 }
 
 impl Seen {
@@ -34,8 +35,14 @@ impl Seen {
         held(&self.progress).clone()
     }
 
-    pub(crate) fn forget_progress(&self) {
+    /// Lists that the server said have changed.
+    pub(crate) fn changes(&self) -> Vec<&'static str> {
+        held(&self.changes).clone()
+    }
+
+    pub(crate) fn forget(&self) {
         held(&self.progress).clear();
+        held(&self.changes).clear();
     }
 
     fn note(&self, question: Value) {
@@ -50,15 +57,13 @@ fn held<T>(lock: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The client half of the connection.
 #[derive(Debug)]
 pub(crate) struct Handler {
-    answers: bool,
     version: Option<ProtocolVersion>,
     seen: Arc<Seen>,
 }
 
 impl Handler {
-    pub(crate) fn new(answers: bool, version: Option<ProtocolVersion>) -> Self {
+    pub(crate) fn new(version: Option<ProtocolVersion>) -> Self {
         Self {
-            answers,
             version,
             seen: Arc::default(),
         }
@@ -71,12 +76,9 @@ impl Handler {
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        let capabilities = if self.answers {
+        let capabilities: ClientCapabilities =
             read(json!({ "elicitation": { "form": {} }, "sampling": {}, "roots": {} }))
-                .unwrap_or_default()
-        } else {
-            ClientCapabilities::default()
-        };
+                .unwrap_or_default();
         let mut config =
             ClientConfig::new(capabilities, Implementation::new("driver-rmcp", "1.0.0"));
         if let Some(version) = &self.version {
@@ -117,6 +119,22 @@ impl ClientHandler for Handler {
     ) -> impl Future<Output = Result<ListRootsResult, ErrorData>> + Send + '_ {
         self.seen.note(json!({ "method": "roots/list" }));
         std::future::ready(Ok(ListRootsResult::default()))
+    }
+
+    fn on_tool_list_changed(
+        &self,
+        _context: NotificationContext<RoleClient>,
+    ) -> impl Future<Output = ()> + Send + '_ {
+        held(&self.seen.changes).push("tools");
+        std::future::ready(())
+    }
+
+    fn on_resource_list_changed(
+        &self,
+        _context: NotificationContext<RoleClient>,
+    ) -> impl Future<Output = ()> + Send + '_ {
+        held(&self.seen.changes).push("resources");
+        std::future::ready(())
     }
 
     fn on_progress(

@@ -3,11 +3,15 @@
 //! Nothing is judged here, as in the drivers beside it: `cargo xtask test` compares what each client saw.
 
 mod handler;
+mod longer;
 mod steps;
 
+use std::collections::HashMap;
 use std::io::Read;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use http::header::COOKIE;
 use rmcp::model::ProtocolVersion;
 use rmcp::service::RunningService;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -15,6 +19,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use handler::Handler;
 
@@ -24,12 +29,15 @@ use handler::Handler;
 struct Plan {
     #[serde(default)]
     url: String,
+    #[serde(default)]
+    command: Vec<String>,
+    #[serde(default)]
+    env: HashMap<String, String>,
     transport: String,
     mode: String,
     token: Option<String>,
+    cookie: Option<String>,
     protocol_version: Option<String>,
-    #[serde(default)]
-    answers: bool,
     steps: Vec<steps::Step>,
 }
 
@@ -38,12 +46,12 @@ async fn main() -> Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let plan: Plan = serde_json::from_str(&text).context("the scenario on stdin")?;
-    let handler = Handler::new(plan.answers, version(plan.protocol_version.as_deref())?);
+    let handler = Handler::new(version(plan.protocol_version.as_deref())?);
     let seen = handler.seen();
     let client = connect(&plan, handler).await?;
     let mut outcomes = serde_json::Map::new();
     for step in &plan.steps {
-        seen.forget_progress();
+        seen.forget();
         outcomes.insert(step.label.clone(), steps::take(&client, step, &seen).await);
     }
     let told =
@@ -54,21 +62,49 @@ async fn main() -> Result<()> {
 }
 
 async fn connect(plan: &Plan, handler: Handler) -> Result<RunningService<RoleClient, Handler>> {
-    if plan.transport != "http" {
-        bail!("rmcp has no client for the transport `{}`", plan.transport);
-    }
-    let mut config = StreamableHttpClientTransportConfig::with_uri(plan.url.clone());
-    if let Some(token) = &plan.token {
-        config = config.auth_header(token.clone());
-    }
     let lifecycle = match plan.mode.as_str() {
         "legacy" => ClientLifecycleMode::Initialize,
         other => ClientLifecycleMode::Discover {
             preferred_versions: version(Some(other))?.into_iter().collect(),
         },
     };
-    let transport = StreamableHttpClientTransport::from_config(config);
-    Ok(handler.serve_with_lifecycle(transport, lifecycle).await?)
+    Ok(match plan.transport.as_str() {
+        "http" => {
+            let transport = StreamableHttpClientTransport::from_config(over_http(plan)?);
+            handler.serve_with_lifecycle(transport, lifecycle).await?
+        }
+        "stdio" => {
+            handler
+                .serve_with_lifecycle(over_pipes(plan)?, lifecycle)
+                .await?
+        }
+        other => bail!("rmcp has no client for the transport `{other}`"),
+    })
+}
+
+fn over_http(plan: &Plan) -> Result<StreamableHttpClientTransportConfig> {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(plan.url.clone());
+    if let Some(token) = &plan.token {
+        config = config.auth_header(token.clone());
+    }
+    if let Some(cookie) = &plan.cookie {
+        config = config.custom_headers(HashMap::from([(COOKIE, cookie.parse()?)]));
+    }
+    Ok(config)
+}
+
+/// The child ends when its stdin does.
+fn over_pipes(plan: &Plan) -> Result<(ChildStdout, ChildStdin)> {
+    let (program, arguments) = plan.command.split_first().context("no command")?;
+    let mut command = Command::new(program);
+    command.args(arguments).envs(&plan.env);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let stdout = child.stdout.take().context("the server's stdout")?;
+    Ok((stdout, child.stdin.take().context("the server's stdin")?))
 }
 
 fn version(text: Option<&str>) -> Result<Option<ProtocolVersion>> {

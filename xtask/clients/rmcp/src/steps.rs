@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::handler::{Handler, Seen};
+use crate::longer;
 
 /// A step as every driver reads it.
 #[derive(Debug, Deserialize)]
@@ -39,7 +40,7 @@ pub(crate) async fn take(
     seen: &Seen,
 ) -> Value {
     let began = Instant::now();
-    let told = match call(client, step).await {
+    let told = match call(client, step, seen).await {
         Ok(result) => json!({ "result": result }),
         Err(failure) => tell(&failure),
     };
@@ -56,7 +57,11 @@ pub(crate) async fn take(
     told
 }
 
-async fn call(client: &RunningService<RoleClient, Handler>, step: &Step) -> Result<Value, Failure> {
+async fn call(
+    client: &RunningService<RoleClient, Handler>,
+    step: &Step,
+    seen: &Seen,
+) -> Result<Value, Failure> {
     let params = &step.rest;
     match step.verb.as_str() {
         "listTools" => shown(client.list_tools(None).await?),
@@ -79,6 +84,16 @@ async fn call(client: &RunningService<RoleClient, Handler>, step: &Step) -> Resu
                 .complete(picked(params, &["ref", "argument"])?)
                 .await?,
         ),
+        "cancel" => {
+            let params = picked(params, &["name", "arguments"])?;
+            Ok(longer::cancel(client, params, seen).await?)
+        }
+        "change" => {
+            let list = params.get("list").and_then(Value::as_str);
+            let list = list.ok_or_else(|| Failure::Driver("no list".into()))?;
+            let params = picked(params, &["name", "arguments"])?;
+            Ok(longer::change(client, list, params, seen).await?)
+        }
         other => Err(Failure::Driver(format!("no step `{other}` in this driver"))),
     }
 }

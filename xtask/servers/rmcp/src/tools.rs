@@ -76,9 +76,21 @@ pub(crate) async fn tells(call: &Call<'_>, question: Value) -> Answer {
     match ask(call, json!({ "asked": question })).await {
         Asked::Said(answers) => {
             let answer = answers.get("asked").cloned().unwrap_or_default();
-            said(&format!("the client said: {answer}"))
+            said(&format!("the client said: {}", summary(&answer)))
         }
         Asked::Else(answer) => answer,
+    }
+}
+
+/// A form's answer by the names of its fields: what people enter may be what masking looks for.
+fn summary(answer: &Value) -> String {
+    let action = answer.get("action").and_then(Value::as_str);
+    match (action, answer.get("content")) {
+        (Some(action), Some(Value::Object(fields))) => {
+            let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+            format!("{action} {}", names.join(", "))
+        }
+        _ => answer.to_string(),
     }
 }
 

@@ -160,3 +160,21 @@ async fn law_21_the_repeat_after_a_crash_hears_used_outcome_unknown() {
     assert_eq!(repeat.status(), unknown);
     running.finish(Outcome::Succeeded).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_killed_guard_had_begun_to_write_is_removed_at_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    let bench = Bench::over(state.path());
+    let ticket = bench.ask("a").await;
+    drop(bench);
+    let unfinished = [
+        state.path().join("requests/req-0000000000.tmp"),
+        state.path().join("reviews/req-0000000000-001.tmp"),
+    ];
+    for path in &unfinished {
+        fs::write(path, "{\"spec\":").unwrap();
+    }
+    let next = Bench::over(state.path());
+    assert!(unfinished.iter().all(|path| !path.exists()));
+    assert_eq!(next.ask("a").await.request(), ticket.request());
+}

@@ -2,13 +2,12 @@
 
 `@modelcontextprotocol/server-everything` speaks the older era only. This one has tools of the same names and answers,
 so that one scenario and one policy serve both: it is driven in revision 2026-07-28 as well as by initialize.
-The port is the first argument.
+The port is in PORT.
 """
 
 import asyncio
 import json
 import os
-import sys
 from typing import Annotated
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -16,7 +15,7 @@ from mcp.server.mcpserver.resolve import Elicit, Resolve, Sample
 from mcp_types import Completion, CreateMessageResult, SamplingMessage, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
-server = MCPServer("dual", version="1.0.0")
+server = MCPServer("python", version="1.0.0")
 reads = ToolAnnotations(read_only_hint=True)
 
 
@@ -96,6 +95,16 @@ async def sample(prompt: str, answer: Annotated[CreateMessageResult, Resolve(ask
     return f"LLM sampling result: {answer.content.text}"
 
 
+@server.tool("trigger-list-changed", annotations=reads, structured_output=False)
+async def announce(ctx: Context) -> str:
+    """Says that the list of tools has changed"""
+    if ctx.protocol_version >= "2026":
+        await ctx.notify_tools_changed()
+    else:
+        await ctx.session.send_tool_list_changed()
+    return "announced"
+
+
 @server.resource("demo://resource/static/document/architecture.md", name="architecture.md", mime_type="text/markdown")
 def architecture() -> str:
     """A document"""
@@ -126,4 +135,4 @@ async def complete(_ref, argument, _context):
     return Completion(values=[name for name in known if name.startswith(argument.value)])
 
 
-server.run("streamable-http", port=int(sys.argv[1]))
+server.run("streamable-http", port=int(os.environ["PORT"]))

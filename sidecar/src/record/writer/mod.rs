@@ -1,8 +1,11 @@
-//! What the spool's thread does with one event: link, find room, buffer; and with a group: write, sync, tell.
+//! What the spool's thread does with one event: link, find room, buffer.
 //!
 //! Room is found for each event before it is linked into its chain, and what was reserved for terminal events of
 //! open calls and sessions is never given to anything else. So a full disk refuses single events and harms nothing;
 //! an error while writing, which room does not explain, stops the writer until a restart reads the disk again.
+
+mod batch;
+mod commit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,23 +14,19 @@ use std::time::Instant;
 use bytes::Bytes;
 use sallyport_policy::name::{Digest, SessionId};
 use sallyport_policy::record::event::{CallEnded, Event, Gap, GapCause, PayloadKind, SessionBegan};
-use sallyport_policy::record::layout;
 use sallyport_policy::record::segment::{Composer, Prepared};
 use sallyport_policy::record::{EventRef, Head, PayloadRef};
 use sallyport_policy::time::UnixMillis;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
-use super::disk::{Growing, Quota, sync_folder};
+use super::disk::{Growing, Quota};
 use super::durable::Stored;
 use super::room::{self, cause_of, compose_error};
 use super::{Options, RecordError};
+use commit::new_files;
 
-/// How many bytes of payloads a segment may have for each byte of events.
-const PAYLOAD_FACTOR: u64 = 8;
-
-/// What a buffer may keep between two groups, in bytes.
-const KEPT_BUFFER: usize = 256 << 10;
+pub(super) use batch::{Batch, Item, tell, weight};
 
 /// Events of a session that were lost and not yet told of.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +34,6 @@ struct Lost {
     count: u64,
     cause: GapCause,
     since: UnixMillis,
-}
-
-/// One event on its way.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) session: SessionId,
-    pub(super) at: UnixMillis,
-    pub(super) event: Event,
-    pub(super) payloads: Vec<(PayloadKind, Bytes)>,
 }
 
 /// The files that are being written, and what waits to be written.
@@ -58,6 +48,8 @@ pub(super) struct Writer {
     payload_buffer: Vec<u8>,
     payload_bytes: u64,
     waiting: Vec<(oneshot::Sender<Stored>, EventRef)>,
+    /// Since when lines are written that no sync has covered yet.
+    unsynced: Option<Instant>,
     /// Sessions whose first event found no room; tried again before any later event.
     unborn: BTreeMap<SessionId, (UnixMillis, Box<SessionBegan>)>,
     lost: BTreeMap<SessionId, Lost>,
@@ -68,6 +60,9 @@ pub(super) struct Writer {
     no_room: Option<RecordError>,
     signed_at: Instant,
     rotate_after: Instant,
+    segment_since: Instant,
+    /// Events of the present segment, so that one without any is never followed by another.
+    segment_events: u64,
     anchor: Option<Anchor>,
     /// Newest checkpoint that is durable.
     pub(super) head: Option<Head>,
@@ -84,9 +79,7 @@ impl Writer {
         let mut quota = Quota::new(folder, options.quota);
         let room = header.len() as u64 + room::kept(&composer);
         let (events, payloads) = new_files(folder, composer.segment(), room, &mut quota)?;
-        let anchor = options.anchor.as_deref();
-        let anchor = anchor.map(|path| Anchor::open(path, options.anchor_every));
-        let anchor = anchor.transpose()?;
+        let anchor = options.anchor.as_ref().map(Anchor::open).transpose()?;
         let now = Instant::now();
         Ok(Self {
             folder: folder.to_owned(),
@@ -99,6 +92,7 @@ impl Writer {
             payload_buffer: Vec::new(),
             payload_bytes: 0,
             waiting: Vec::new(),
+            unsynced: None,
             unborn: BTreeMap::new(),
             lost: BTreeMap::new(),
             lost_total: 0,
@@ -107,37 +101,59 @@ impl Writer {
             no_room: None,
             signed_at: now,
             rotate_after: now,
+            segment_since: now,
+            segment_events: 0,
             anchor,
             head: None,
         })
     }
 
-    /// Takes one event; `reply` hears when its group is durable.
-    pub(super) fn append(&mut self, item: Item, reply: Option<oneshot::Sender<Stored>>) {
-        let (session, at) = (item.session.clone(), item.at);
+    /// Takes events that belong together. The first that is refused takes the others with it, except a terminal one,
+    /// which has its own room and its own answer.
+    pub(super) fn append(&mut self, batch: Batch) {
+        let Batch {
+            session,
+            items,
+            reply,
+        } = batch;
+        let mut result = None;
+        for item in items {
+            let terminal = matches!(item.event, Event::CallEnded(_));
+            match &result {
+                Some(Err(error)) if !terminal => {
+                    let cause = cause_of(error);
+                    self.lose(&session, item.at, cause, 1);
+                }
+                Some(_) | None => result = Some(self.take(&session, item)),
+            }
+        }
+        match (result, reply) {
+            (Some(Ok(stored)), Some(reply)) => self.waiting.push((reply, stored)),
+            (Some(Err(error)), reply) => tell(reply, Err(error)),
+            (Some(Ok(_)), None) | (None, _) => {}
+        }
+    }
+
+    fn take(&mut self, session: &SessionId, item: Item) -> Stored {
+        let at = item.at;
         // A session's beginning is kept and tried again, so it is not lost.
         let begins = matches!(item.event, Event::SessionBegan(_));
         // Terminal events find room on a full disk too, so they do not show that it is over.
         let ends = matches!(item.event, Event::CallEnded(_) | Event::SessionEnded(_));
-        match self.store(item) {
-            Ok(stored) => {
-                if !ends {
-                    self.no_room = None;
-                }
-                if let Some(reply) = reply {
-                    self.waiting.push((reply, stored));
-                }
-            }
+        let stored = self.store(session, item);
+        match &stored {
+            Ok(_) if ends => {}
+            Ok(_) => self.no_room = None,
             Err(error) => {
                 if !begins {
-                    self.lose(&session, at, cause_of(&error), 1);
+                    self.lose(session, at, cause_of(error), 1);
                 }
                 if matches!(error, RecordError::NoSpace(_) | RecordError::Quota(_)) {
                     self.no_room = Some(error.clone());
                 }
-                tell(reply, Err(error));
             }
         }
+        stored
     }
 
     /// Appends an event of our own, of now, that nobody waits for.
@@ -146,12 +162,12 @@ impl Writer {
         session: &SessionId,
         event: Event,
     ) -> Result<EventRef, RecordError> {
-        self.store(Item {
-            session: session.clone(),
+        let item = Item {
             at: (self.options.clock)(),
             event,
             payloads: Vec::new(),
-        })
+        };
+        self.store(session, item)
     }
 
     /// Ends every call of a session that has no end yet.
@@ -192,28 +208,27 @@ impl Writer {
         }
     }
 
-    fn store(&mut self, item: Item) -> Result<EventRef, RecordError> {
+    fn store(&mut self, session: &SessionId, item: Item) -> Result<EventRef, RecordError> {
         if let Some(error) = &self.broken {
             return Err(RecordError::Broken(error.to_string()));
         }
-        self.be_born(&item)?;
+        self.be_born(session, &item)?;
         if let Event::SessionBegan(began) = item.event {
-            return self.begin(item.session, item.at, began);
+            return self.begin(session, item.at, began);
         }
         let refs = self.refs(&item.payloads);
         let size: u64 = refs.iter().map(|payload| payload.length).sum();
-        if let Some(gap) = self.lost.get(&item.session).copied() {
-            self.tell_gap(&item, &refs, size, gap)?;
+        if let Some(gap) = self.lost.get(session).copied() {
+            self.tell_gap(session, &item, &refs, gap)?;
         }
         let Item {
-            session,
             at,
             event,
             payloads,
         } = item;
         let prepared = self
             .composer
-            .prepare(&session, at, event, refs)
+            .prepare(session, at, event, refs)
             .map_err(compose_error)?;
         self.find_room(&prepared, 0, size)?;
         self.payload_bytes += size;
@@ -225,52 +240,54 @@ impl Writer {
 
     fn begin(
         &mut self,
-        session: SessionId,
+        session: &SessionId,
         at: UnixMillis,
         began: Box<SessionBegan>,
     ) -> Result<EventRef, RecordError> {
         let event = Event::SessionBegan(began.clone());
         let result = self
             .composer
-            .prepare(&session, at, event, Vec::new())
+            .prepare(session, at, event, Vec::new())
             .map_err(compose_error)
             .and_then(|prepared| {
                 self.find_room(&prepared, 0, 0)?;
                 Ok(self.commit(&prepared))
             });
         if result.is_err() {
-            self.unborn.insert(session, (at, began));
+            self.unborn.insert(session.clone(), (at, began));
         }
         result
     }
 
     /// A session whose beginning found no room begins now, or the event finds none either.
-    fn be_born(&mut self, item: &Item) -> Result<(), RecordError> {
-        let Some((at, began)) = self.unborn.remove(&item.session) else {
+    fn be_born(&mut self, session: &SessionId, item: &Item) -> Result<(), RecordError> {
+        let Some((at, began)) = self.unborn.remove(session) else {
             return Ok(());
         };
         if matches!(item.event, Event::SessionEnded(_)) {
             return Ok(());
         }
-        self.begin(item.session.clone(), at, began).map(|_| ())
+        self.begin(session, at, began).map(|_| ())
     }
 
     fn commit(&mut self, prepared: &Prepared) -> EventRef {
         self.written_total += 1;
+        self.segment_events += 1;
         self.composer.commit(prepared, &mut self.event_buffer)
     }
 
     /// Tells of a gap right before the event that follows it, if there is room for both.
     fn tell_gap(
         &mut self,
+        session: &SessionId,
         item: &Item,
         refs: &[PayloadRef],
-        size: u64,
         gap: Lost,
     ) -> Result<(), RecordError> {
+        let size = refs.iter().map(|payload| payload.length).sum();
         let following = self
             .composer
-            .prepare(&item.session, item.at, item.event.clone(), refs.to_vec())
+            .prepare(session, item.at, item.event.clone(), refs.to_vec())
             .map_err(compose_error)?;
         self.find_room(&following, room::GAP, size)?;
         let event = Event::Gap(Gap {
@@ -280,10 +297,10 @@ impl Writer {
         });
         let prepared = self
             .composer
-            .prepare(&item.session, item.at, event, Vec::new())
+            .prepare(session, item.at, event, Vec::new())
             .map_err(compose_error)?;
         self.commit(&prepared);
-        self.lost.remove(&item.session);
+        self.lost.remove(session);
         Ok(())
     }
 
@@ -323,117 +340,6 @@ impl Writer {
         self.events.room(total, &mut self.quota)
     }
 
-    /// Writes and syncs everything buffered, then tells everybody who waits.
-    pub(super) fn flush(&mut self) -> Result<(), RecordError> {
-        let result = match &self.broken {
-            Some(error) => Err(RecordError::Broken(error.to_string())),
-            None => self.write_out(),
-        };
-        if let (Err(error), None) = (&result, &self.broken) {
-            tracing::error!(%error, "the recorder stops");
-            self.broken = Some(error.clone());
-        }
-        if result.is_ok() {
-            self.head = self.composer.head();
-        }
-        for (reply, stored) in self.waiting.drain(..) {
-            let told = result.clone().map(|()| stored);
-            tell(Some(reply), told);
-        }
-        result
-    }
-
-    /// Payloads first: an event that is durable never names a payload that is not.
-    fn write_out(&mut self) -> Result<(), RecordError> {
-        if self.payload_bytes > 0 {
-            self.payloads.append(&self.payload_buffer)?;
-            self.payloads.sync()?;
-            self.payload_bytes = 0;
-            // A rush may have made it large; the next one may be long in coming.
-            self.payload_buffer.clear();
-            self.payload_buffer.shrink_to(KEPT_BUFFER);
-        }
-        if !self.event_buffer.is_empty() {
-            self.events.append(&self.event_buffer)?;
-            self.event_buffer.clear();
-            self.events.sync()?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn checkpoint_due(&self) -> bool {
-        let unsigned = self.composer.unsigned_events();
-        unsigned >= self.options.checkpoint_events
-            || (unsigned > 0 && self.signed_at.elapsed() >= self.options.checkpoint_every)
-    }
-
-    /// Signs a checkpoint over everything buffered. The last one of all may use what was kept for it.
-    pub(super) fn checkpoint(&mut self, last: bool) -> Result<(), RecordError> {
-        self.signed_at = Instant::now();
-        let at = (self.options.clock)();
-        let json = self
-            .composer
-            .prepare_checkpoint(at)
-            .map_err(compose_error)?;
-        let keep = if last { 0 } else { room::kept(&self.composer) };
-        let line = json.len() + sallyport_policy::record::line::OVERHEAD;
-        self.event_room(line as u64, keep)?;
-        let head = self
-            .composer
-            .commit_checkpoint(&json, &mut self.event_buffer);
-        self.flush()?;
-        if let Some(anchor) = &mut self.anchor {
-            anchor.learn(head, last);
-        }
-        Ok(())
-    }
-
-    pub(super) fn anchor_if_due(&mut self) {
-        if let Some(anchor) = &mut self.anchor {
-            anchor.write_if_due();
-        }
-    }
-
-    /// Begins the next segment where this one is large enough. On a full disk the present one just grows on.
-    pub(super) fn rotate_if_due(&mut self) {
-        let events = self.events.written() + self.event_buffer.len() as u64;
-        let payloads = self.payloads.written() + self.payload_bytes;
-        let due = events >= self.options.segment_bytes
-            || payloads >= self.options.segment_bytes.saturating_mul(PAYLOAD_FACTOR);
-        if !due || self.broken.is_some() || Instant::now() < self.rotate_after {
-            return;
-        }
-        if let Err(error) = self.rotate() {
-            self.rotate_after = Instant::now() + self.options.checkpoint_every;
-            tracing::warn!(%error, "no new segment could be begun; the present one grows on");
-        }
-    }
-
-    fn rotate(&mut self) -> Result<(), RecordError> {
-        // A segment ends with a checkpoint, so that its last events are signed in it.
-        self.checkpoint(false)?;
-        let at = (self.options.clock)();
-        let header = self.composer.prepare_segment(at).map_err(compose_error)?;
-        let room = header.len() as u64
-            + sallyport_policy::record::line::OVERHEAD as u64
-            + room::kept(&self.composer);
-        let next = self.composer.segment() + 1;
-        let (events, payloads) = new_files(&self.folder, next, room, &mut self.quota)?;
-        let mut old_events = std::mem::replace(&mut self.events, events);
-        let mut old_payloads = std::mem::replace(&mut self.payloads, payloads);
-        self.composer
-            .commit_segment(&header, &mut self.event_buffer);
-        self.flush()?;
-        old_events.trim(&mut self.quota)?;
-        old_payloads.trim(&mut self.quota)
-    }
-
-    /// Gives back what was reserved. Nothing may be appended afterwards.
-    pub(super) fn finish(&mut self) -> Result<(), RecordError> {
-        self.events.trim(&mut self.quota)?;
-        self.payloads.trim(&mut self.quota)
-    }
-
     /// Why nothing can be stored at present.
     pub(super) fn trouble(&self) -> Option<RecordError> {
         let broken = self
@@ -442,37 +348,4 @@ impl Writer {
             .map(|error| RecordError::Broken(error.to_string()));
         broken.or_else(|| self.no_room.clone())
     }
-}
-
-/// Tells one who may have stopped waiting.
-pub(super) fn tell<T>(reply: Option<oneshot::Sender<T>>, told: T) {
-    if let Some(reply) = reply {
-        // Nobody waits for an event under `BestEffort`; that is no error.
-        drop(reply.send(told));
-    }
-}
-
-fn new_files(
-    folder: &Path,
-    number: u64,
-    room: u64,
-    quota: &mut Quota,
-) -> Result<(Growing, Growing), RecordError> {
-    let segments = folder.join(layout::SEGMENTS);
-    let payloads = folder.join(layout::PAYLOADS);
-    let mut event_file = Growing::create(segments.join(layout::segment_file(number)))?;
-    if let Err(error) = event_file.room(room, quota) {
-        event_file.discard(quota);
-        return Err(error);
-    }
-    let payload_file = match Growing::create(payloads.join(layout::payload_file(number))) {
-        Ok(file) => file,
-        Err(error) => {
-            event_file.discard(quota);
-            return Err(error);
-        }
-    };
-    sync_folder(&segments)?;
-    sync_folder(&payloads)?;
-    Ok((event_file, payload_file))
 }
