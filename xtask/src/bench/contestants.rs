@@ -131,5 +131,6 @@ pub(crate) fn up(field: &Field, gateway: &str, state: &str) -> Result<Guard> {
             ("TOKIO_WORKER_THREADS", "1".to_owned()),
             ("SALLYPORT_LOG", "warn".to_owned()),
         ],
+        flags: &[],
     })
 }
