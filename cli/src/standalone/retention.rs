@@ -52,7 +52,7 @@ async fn look(folder: &Path, settings: &Settings, clock: &Arc<dyn Clock>) {
     match purging.await {
         Ok(Ok(taken)) => tell(&taken, retention),
         Ok(Err(error)) => {
-            tracing::error!(%error, "old recordings are not purged; it is tried again")
+            tracing::error!(%error, "old recordings are not purged; it is tried again");
         }
         Err(error) => tracing::error!(%error, "purging ended badly; this is a defect"),
     }

@@ -52,7 +52,7 @@ async fn law_08_too_many_calls_at_once_are_refused_and_a_slot_frees_itself() {
         .await;
     let first = guard.ada();
     let running = tokio::spawn(async move { first.call("read", json!({})).await });
-    crate::support::until("the call", || server.of("tools/call").pop()).await;
+    until("the call", || server.of("tools/call").pop()).await;
     let reply = guard.eve().call("read", json!({})).await;
     assert_eq!(reply.json()["result"]["isError"], true, "{}", reply.text());
     assert_eq!(guard.call("tools/call").await.reason(), "too_many_calls");
@@ -76,7 +76,7 @@ async fn law_08_beyond_tools_too_many_calls_are_429_with_the_time_to_come_back()
         .await;
     let first = guard.ada();
     let running = tokio::spawn(async move { first.call("read", json!({})).await });
-    crate::support::until("the call", || server.of("tools/call").pop()).await;
+    until("the call", || server.of("tools/call").pop()).await;
     let params = json!({"name": "summarise"});
     let reply = guard.eve().request("prompts/get", params).await;
     assert_eq!(reply.status, 429, "{}", reply.text());
