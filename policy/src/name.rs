@@ -136,7 +136,8 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", hex::encode(self.0))
+        let mut digits = DigestText::default();
+        f.write_str(digits.of(self))
     }
 }
 
@@ -165,7 +166,31 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut digits = DigestText::default();
+        serializer.serialize_str(digits.of(self))
+    }
+}
+
+/// Room for a digest's text: every recorded event has several, and none needs the heap.
+struct DigestText([u8; DIGEST_TEXT]);
+
+const DIGEST_PREFIX: &[u8] = b"sha256:";
+const DIGEST_TEXT: usize = DIGEST_PREFIX.len() + 64;
+
+impl Default for DigestText {
+    fn default() -> Self {
+        Self([0; DIGEST_TEXT])
+    }
+}
+
+impl DigestText {
+    fn of(&mut self, digest: &Digest) -> &str {
+        let (prefix, digits) = self.0.split_at_mut(DIGEST_PREFIX.len());
+        prefix.copy_from_slice(DIGEST_PREFIX);
+        // The room is exactly twice the digest, the only thing that this can complain about.
+        let encoded = hex::encode_to_slice(digest.0, digits);
+        debug_assert!(encoded.is_ok());
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use sallyport_policy::mcp::revision::Revision;
 use sallyport_policy::name::SessionId;
-use sallyport_policy::principal::{CallerKey, Principal};
+use sallyport_policy::principal::CallerKey;
 use sallyport_policy::record::event::{SessionBegan, SessionEnd};
 use sallyport_policy::time::UnixMillis;
 
 use crate::gateway::InForce;
+use crate::identity::Verified;
 use crate::record::Recorder;
 
 /// The open recordings by caller.
@@ -42,24 +43,23 @@ impl Journal {
         &self,
         recorder: &Recorder,
         policy: &InForce,
-        principal: &Principal,
+        caller: &Verified,
         now: UnixMillis,
         circumstances: impl FnOnce() -> Circumstances,
     ) -> SessionId {
-        let key = principal.key();
         let idle = policy.bundle.settings().limits.session_idle;
         let mut open = self.lock();
-        if let Some(known) = open.get_mut(&key) {
+        if let Some(known) = open.get_mut(&**caller.key()) {
             if known.used.until(now) <= idle {
                 known.used = now;
                 return known.session.clone();
             }
             drop(recorder.end_session(&known.session, SessionEnd::Idle));
         }
-        let began = began(policy, principal, &key, circumstances());
+        let began = began(policy, caller, circumstances());
         let session = recorder.begin_session(began);
         open.insert(
-            key,
+            CallerKey::clone(caller.key()),
             Open {
                 session: session.clone(),
                 used: now,
@@ -84,14 +84,10 @@ impl Journal {
     }
 }
 
-fn began(
-    policy: &InForce,
-    principal: &Principal,
-    key: &CallerKey,
-    told: Circumstances,
-) -> SessionBegan {
+fn began(policy: &InForce, caller: &Verified, told: Circumstances) -> SessionBegan {
+    let principal = caller.principal();
     SessionBegan {
-        caller: key.clone(),
+        caller: CallerKey::clone(caller.key()),
         email: principal.email.clone(),
         groups: principal.groups.clone(),
         anonymous: principal.anonymous,

@@ -3,6 +3,7 @@
 //! Labels come from closed sets only: no caller, tool or argument ever becomes a label, both because series would
 //! grow without end and because a scrape is no place for people's names.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use prometheus_client::encoding::text::encode;
@@ -45,8 +46,12 @@ struct RefusalLabels {
 
 /// The process's metrics; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics {
-    registry: Arc<Registry>,
+pub struct Metrics(Arc<All>);
+
+/// Every one of them.
+#[derive(Debug)]
+pub struct All {
+    registry: Registry,
     calls: Family<CallLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
     call_seconds: Histogram,
@@ -67,6 +72,14 @@ pub struct Metrics {
     pub policy_swaps: Counter,
     /// Times a changed policy was refused and the last good one kept.
     pub policy_rejections: Counter,
+}
+
+impl Deref for Metrics {
+    type Target = All;
+
+    fn deref(&self) -> &All {
+        &self.0
+    }
 }
 
 impl Default for Metrics {
@@ -109,8 +122,8 @@ impl Metrics {
         let in_flight = gauge("calls_in_flight", "Calls between head and terminal record");
         let held = gauge("calls_held", "Calls waiting for an approval");
         let tasks = gauge("tasks", "Tasks of the runtime that have not ended");
-        Self {
-            registry: Arc::new(registry),
+        Self(Arc::new(All {
+            registry,
             calls,
             refusals,
             call_seconds,
@@ -123,9 +136,11 @@ impl Metrics {
             tasks,
             policy_swaps,
             policy_rejections,
-        }
+        }))
     }
+}
 
+impl All {
     /// Counts one finished call.
     pub fn ended(&self, ended: Ended, seconds: f64) {
         self.calls.get_or_create(&CallLabels { ended }).inc();

@@ -59,15 +59,8 @@ enum Command {
     },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
     Demo,
-    /// Measures the guard beside nginx, which only passes bytes through; prints a table.
-    Bench {
-        /// Turns that each contestant takes.
-        #[arg(long, default_value_t = 5)]
-        rounds: u32,
-        /// Calls on each connection in one turn.
-        #[arg(long, default_value_t = 500)]
-        calls: u32,
-    },
+    /// Measures the guard beside nginx and Envoy, and says which goals are met.
+    Bench(bench::BenchArgs),
     /// Many clients of every revision at once, servers that fail, guards that are killed: nothing may leak, mix or run twice.
     Soak {
         /// How long the main load lasts.
@@ -107,7 +100,7 @@ fn run(args: Args) -> Result<bool> {
         }
         Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
         Command::Demo => demo::run(),
-        Command::Bench { rounds, calls } => bench::run(rounds, calls).map(|()| true),
+        Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Soak {
             seconds,
             clients,

@@ -35,6 +35,11 @@ impl Key {
         self.start as usize..self.end as usize
     }
 
+    /// Differs for most keys, and is known without a look at them.
+    const fn length(self) -> u32 {
+        self.end - self.start
+    }
+
     fn literal(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.span()).unwrap_or_default()
     }
@@ -45,7 +50,9 @@ fn twin_among_few(keys: &[Key], bytes: &[u8]) -> Option<u32> {
     let mut twin = None;
     while let Some((key, later)) = rest.split_first() {
         let literal = key.literal(bytes);
-        let equal = later.iter().filter(|other| other.literal(bytes) == literal);
+        let equal = later
+            .iter()
+            .filter(|other| other.length() == key.length() && other.literal(bytes) == literal);
         twin = equal.map(|other| other.start).chain(twin).min();
         rest = later;
     }

@@ -200,21 +200,25 @@ impl<'d> Node<'d> {
     /// Whether this is a string whose unescaped text equals `text`; allocates only where there are escapes.
     #[must_use]
     pub fn is_text(self, text: &str) -> bool {
-        self.literal().is_some_and(|literal| {
-            if self.entry().escaped {
-                unescape(literal) == text
-            } else {
-                literal == text
-            }
-        })
+        if self.entry().escaped {
+            return self
+                .literal()
+                .is_some_and(|literal| unescape(literal) == text);
+        }
+        // Every lookup of a member comes by here; equal bytes are equal text.
+        self.kind() == Kind::String && self.inside() == Some(text.as_bytes())
     }
 
     /// The inside of a string literal.
     fn literal(self) -> Option<&'d str> {
+        let inside = self.inside().filter(|_| self.kind() == Kind::String)?;
+        std::str::from_utf8(inside).ok()
+    }
+
+    /// What stands between the quotes of a string.
+    fn inside(self) -> Option<&'d [u8]> {
         match self.raw() {
-            [b'"', literal @ .., b'"'] if self.kind() == Kind::String => {
-                std::str::from_utf8(literal).ok()
-            }
+            [b'"', inside @ .., b'"'] => Some(inside),
             _ => None,
         }
     }

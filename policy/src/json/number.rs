@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::parse::SHORT_NUMBER;
+
 /// A JSON number as sign, significant digits and the place of its point; it borrows the lexeme.
 ///
 /// `1`, `1.0`, `10e-1` are equal; so are `0` and `-0`. Order is that of the exact values.
@@ -195,6 +197,19 @@ impl Eq for Decimal<'_> {}
 pub(super) struct NotANumber {
     pub(super) at: usize,
     pub(super) what: &'static str,
+}
+
+/// The length of an integer that `bytes` begin with, where it has no sign and is below 2^53 by its length alone: what
+/// most numbers are. None says nothing.
+pub(super) fn short_integer(bytes: &[u8]) -> Option<usize> {
+    let digits = bytes
+        .iter()
+        .take(SHORT_NUMBER + 1)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let leads = bytes.first() != Some(&b'0') || digits == 1;
+    let over = !matches!(bytes.get(digits), Some(b'.' | b'e' | b'E'));
+    ((1..=SHORT_NUMBER).contains(&digits) && leads && over).then_some(digits)
 }
 
 /// How many bytes of the longest JSON number that `bytes` begins with.

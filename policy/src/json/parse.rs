@@ -5,7 +5,7 @@
 
 use super::keys::{self, Key};
 use super::node::Entry;
-use super::number::{Decimal, number_length};
+use super::number::{Decimal, number_length, short_integer};
 use super::text::{hex4, join_surrogates, plain_run};
 use super::{JsonError, Kind, Limits};
 
@@ -13,7 +13,7 @@ use super::{JsonError, Kind, Limits};
 const DEEPEST: usize = 100;
 
 /// A number with at most so many bytes and no exponent is below 2^53 and needs no look.
-const SHORT_NUMBER: usize = 15;
+pub(super) const SHORT_NUMBER: usize = 15;
 
 /// Most entries that room is made for before they are seen; bodies of one long text have few.
 const FIRST_ENTRIES: usize = 4096;
@@ -226,6 +226,10 @@ impl<'b> Parser<'b> {
     fn number(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         let rest = self.bytes.get(start..).unwrap_or_default();
+        if let Some(length) = short_integer(rest) {
+            self.at += length;
+            return self.push(Kind::Number, false, start).map(|_| ());
+        }
         let length = number_length(rest).map_err(|error| JsonError::Syntax {
             at: start + error.at,
             what: error.what,

@@ -4,14 +4,24 @@
 
 use std::fmt::Write as _;
 
+/// Words that are looked at one by one before whole blocks are.
+const SHORT_WORDS: usize = 4;
+
 /// How many bytes come before the first one that a string literal must not hold as it is: a quote, a
 /// backslash, a control character.
+#[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
-    // Keys are short: most end within the first word.
-    if let Some(end) = bytes.first_chunk().and_then(|word| special_in(*word)) {
-        return end;
-    }
     let mut rest = bytes;
+    // Keys and most values are short: they end within the first few words.
+    for _ in 0..SHORT_WORDS {
+        let Some((word, tail)) = rest.split_first_chunk() else {
+            break;
+        };
+        if let Some(end) = special_in(*word) {
+            return bytes.len() - rest.len() + end;
+        }
+        rest = tail;
+    }
     // Then whole blocks: without an early exit inside the block the compiler makes it vector code.
     while let Some((block, tail)) = rest.split_first_chunk::<32>() {
         if block

@@ -20,6 +20,9 @@ use super::line::{self, LineKind, MAX_EVENT, OVERHEAD};
 /// The format that this module writes and reads.
 pub const FORMAT: &str = "sallyport-recording/1";
 
+/// Most events' JSON is no longer, in bytes.
+const COMMON_EVENT: usize = 1024;
+
 /// The first line of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -288,7 +291,10 @@ impl fmt::Debug for Composer {
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, ComposeError> {
-    serde_json::to_vec(value).map_err(|error| ComposeError::Json(error.to_string()))
+    let mut json = Vec::with_capacity(COMMON_EVENT);
+    serde_json::to_writer(&mut json, value)
+        .map_err(|error| ComposeError::Json(error.to_string()))?;
+    Ok(json)
 }
 
 /// What the last writer left in its last segment.

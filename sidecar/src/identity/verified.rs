@@ -1,7 +1,9 @@
 //! A principal that was verified: the proof is that the value exists.
 
+use std::sync::Arc;
+
 use sallyport_policy::name::Digest;
-use sallyport_policy::principal::Principal;
+use sallyport_policy::principal::{CallerKey, Principal};
 use sallyport_policy::source::authentication::Algorithm;
 use sallyport_policy::time::UnixMillis;
 
@@ -9,6 +11,8 @@ use sallyport_policy::time::UnixMillis;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
     principal: Principal,
+    /// What every message of the caller is filed under; made once.
+    key: Arc<CallerKey>,
     credential: Option<Credential>,
 }
 
@@ -23,15 +27,17 @@ pub(super) struct Credential {
 }
 
 impl Verified {
-    pub(super) const fn by_token(principal: Principal, credential: Credential) -> Self {
+    pub(super) fn by_token(principal: Principal, credential: Credential) -> Self {
         Self {
+            key: Arc::new(principal.key()),
             principal,
             credential: Some(credential),
         }
     }
 
-    pub(super) const fn anonymous(principal: Principal) -> Self {
+    pub(super) fn anonymous(principal: Principal) -> Self {
         Self {
+            key: Arc::new(principal.key()),
             principal,
             credential: None,
         }
@@ -40,6 +46,12 @@ impl Verified {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whose sessions, recordings and pipes these are.
+    #[must_use]
+    pub const fn key(&self) -> &Arc<CallerKey> {
+        &self.key
     }
 
     /// The digest of the token, for telling a fresh token of a session from the old one (law 11); none for
@@ -52,7 +64,7 @@ impl Verified {
     /// Whether both are the same principal, client and delegate, by whatever token: what sessions are bound to.
     #[must_use]
     pub fn same_caller(&self, other: &Self) -> bool {
-        self.principal.key() == other.principal.key()
+        self.key == other.key
     }
 
     /// Whether `exp` has come; there is no leeway.

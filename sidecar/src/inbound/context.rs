@@ -39,7 +39,8 @@ pub struct Context {
     pub source: IpAddr,
     /// The URL of the gateway that the caller means; its metadata is what a challenge points at.
     pub resource: Option<Arc<ProtectedResource>>,
-    pub headers: HeaderMap,
+    /// Shared: a call takes its context along.
+    pub headers: Arc<HeaderMap>,
     pub revision: Revision,
     pub session: Option<Arc<Session>>,
     pub transport: Transport,
@@ -92,7 +93,7 @@ impl Context {
         gateway.journal.session(
             &gateway.recorder,
             &self.policy,
-            self.principal(),
+            &self.verified,
             self.now(),
             || Circumstances {
                 protocol: self.revision,
@@ -194,7 +195,7 @@ impl Context {
         match (session, &self.minted) {
             (Some(lane), _) => lane,
             (None, Some(minted)) => Lane::Session(minted.clone()),
-            (None, None) => Lane::Caller(Box::new(self.principal().key())),
+            (None, None) => Lane::Caller(Arc::clone(self.verified.key())),
         }
     }
 }

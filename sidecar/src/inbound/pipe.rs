@@ -228,7 +228,7 @@ fn place(
         verified: Arc::clone(&admitted.verified),
         source: admitted.source,
         resource: admitted.resource.clone(),
-        headers: admitted.parts.headers.clone(),
+        headers: Arc::new(admitted.parts.headers.clone()),
         revision: classified.revision,
         session: open.filter(|_| !classified.opens_session),
         transport: Transport::Sse,

@@ -1,5 +1,6 @@
 //! POST on the MCP endpoint: body, strict JSON, message, era, session, and then the guard.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -151,7 +152,7 @@ fn place(admitted: Admitted, body: &Body<'_>) -> Result<Context, Box<(Admitted, 
         verified: admitted.verified,
         source: admitted.source,
         resource: admitted.resource,
-        headers: admitted.parts.headers,
+        headers: Arc::new(admitted.parts.headers),
         revision,
         session,
         transport: Transport::Streamable,

@@ -40,7 +40,7 @@ pub enum Behind {
 #[derive(Debug)]
 pub struct Session {
     pub id: String,
-    pub caller: CallerKey,
+    pub caller: Arc<CallerKey>,
     pub revision: Revision,
     pub capabilities: ServerCapabilities,
     pub behind: Behind,
@@ -104,7 +104,7 @@ impl Sessions {
         }
         let session = Arc::new(Session {
             id: opening.id,
-            caller: verified.principal().key(),
+            caller: Arc::clone(verified.key()),
             revision: opening.revision,
             capabilities: opening.capabilities,
             behind: opening.behind,
@@ -130,7 +130,7 @@ impl Sessions {
         now: UnixMillis,
     ) -> Option<Arc<Session>> {
         let session = self.lock().get(id).cloned()?;
-        if session.caller != verified.principal().key() || session.ended.is_cancelled() {
+        if session.caller != *verified.key() || session.ended.is_cancelled() {
             return None;
         }
         session.used.store(now.0, Ordering::Relaxed);

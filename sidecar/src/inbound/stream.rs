@@ -1,5 +1,7 @@
 //! GET and DELETE on the MCP endpoint: a legacy session's stream, its resumption, and its end.
 
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 use sallyport_policy::mcp::headers;
 use sallyport_policy::mcp::refusal::Refusal as Malformed;
@@ -119,7 +121,7 @@ fn place(admitted: Admitted) -> Result<Context, Box<Response<ReplyBody>>> {
         verified: admitted.verified,
         source: admitted.source,
         resource: admitted.resource,
-        headers: admitted.parts.headers,
+        headers: Arc::new(admitted.parts.headers),
         revision,
         session,
         transport: Transport::Streamable,

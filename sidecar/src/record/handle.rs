@@ -20,6 +20,9 @@ use super::spool::{Message, Shared, Spool, Thread};
 use super::writer::{Batch, Item, weight};
 use super::{AnchorAt, CallRecord, Health, Options, RecordError, Terms};
 
+/// Payloads up to this size are copied for the writer, in bytes.
+const COPIED: usize = 16 << 10;
+
 /// Sends events to the spool's thread. Cheap to clone; no method blocks.
 #[derive(Clone, Debug)]
 pub struct Recorder(Arc<Inner>);
@@ -164,7 +167,7 @@ impl Recorder {
         Item {
             at: self.now(),
             event,
-            payloads,
+            payloads: payloads.into_iter().map(kept).collect(),
         }
     }
 
@@ -272,5 +275,14 @@ impl Recorder {
             Ok(()) => durable,
             Err(_) => Durable::refused(RecordError::Closed),
         }
+    }
+}
+
+/// A small payload of its own: as a part of a connection's buffer it would keep all of that from being used again.
+fn kept((kind, bytes): (PayloadKind, Bytes)) -> (PayloadKind, Bytes) {
+    if bytes.len() <= COPIED {
+        (kind, Bytes::copy_from_slice(&bytes))
+    } else {
+        (kind, bytes)
     }
 }

@@ -105,7 +105,7 @@ pub enum Lane {
     /// A legacy session, by the id that we minted.
     Session(String),
     /// The newest revision has no sessions; callers share a pipe with nobody but themselves.
-    Caller(Box<CallerKey>),
+    Caller(Arc<CallerKey>),
 }
 
 /// What a message calls for.

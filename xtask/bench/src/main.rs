@@ -1,12 +1,14 @@
-//! Both ends of `cargo xtask bench`, each a process of its own so that only the proxy between them is measured.
+//! Both ends of `cargo xtask bench`, each a process of its own so that only the proxy between them is measured, and
+//! what the proxies need before.
 //!
 //! Loopback only, and bounded: so many calls on so many connections, then it ends.
 
 mod load;
+mod prepare;
 mod upstream;
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
@@ -16,16 +18,15 @@ enum Args {
     /// Serves a trivial MCP server until it is ended; prints its address.
     Upstream,
     /// Makes calls, and prints what they took as JSON.
-    Load {
-        /// Where the proxy, or the server itself, listens. Loopback only.
+    Load(load::Plan),
+    /// Writes an issuer's keys, a token, and gateways that trust it, in YAML and signed.
+    Prepare {
+        /// The policies to put in force.
         #[arg(long)]
-        to: SocketAddr,
-        /// Connections at once, each with a session of its own.
-        #[arg(long, default_value_t = 16)]
-        connections: u32,
-        /// Calls on each connection.
-        #[arg(long, default_value_t = 500)]
-        calls: u32,
+        policy: PathBuf,
+        /// Where it all goes.
+        #[arg(long)]
+        into: PathBuf,
     },
 }
 
@@ -33,16 +34,12 @@ enum Args {
 async fn main() -> Result<()> {
     match Args::parse() {
         Args::Upstream => upstream::serve(say).await,
-        Args::Load {
-            to,
-            connections,
-            calls,
-        } => {
+        Args::Load(plan) => {
             // By environment: arguments are for everybody on the machine to read.
             let token = std::env::var("BENCH_TOKEN").ok();
-            let report = load::run(to, connections, calls, token).await?;
-            say(&report.to_string())
+            load::run(plan, token, say).await
         }
+        Args::Prepare { policy, into } => prepare::prepare(&policy, &into),
     }
 }
 

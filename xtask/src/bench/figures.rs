@@ -1,68 +1,99 @@
-//! Figures of one contestant over all its turns, and the table of all.
+//! Figures of each contestant in each scenario, over all its turns.
 
-use serde_json::Value;
+use super::contestants::Contestant;
+use super::scenario::Scenario;
 
-use super::contestants::{Contestant, Used};
+/// What one turn gave; microseconds, KiB, calls a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Turn {
+    /// Processor time of one call.
+    pub(crate) processor: f64,
+    pub(crate) memory: u64,
+    pub(crate) median: f64,
+    pub(crate) slow: f64,
+    pub(crate) rate: f64,
+}
 
-/// What the turns of one contestant add up to.
-#[derive(Debug, Default)]
+/// The middle of each figure over all turns: one disturbed turn must not be the figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Figures {
-    calls: u64,
-    processor: u64,
-    memory: u64,
-    /// One of each turn, microseconds.
-    medians: Vec<u64>,
-    slowest: Vec<u64>,
+    /// None for the server alone.
+    pub(crate) processor: Option<f64>,
+    pub(crate) median: f64,
+    pub(crate) slow: f64,
+    pub(crate) rate: f64,
+    /// The most of all turns, KiB.
+    pub(crate) memory: u64,
 }
 
-impl Figures {
-    pub(crate) fn add(&mut self, report: &Value, used: Used) {
-        let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(0);
-        self.calls += number("calls");
-        self.medians.push(number("p50"));
-        self.slowest.push(number("p99"));
-        self.processor += used.microseconds();
-        self.memory = self.memory.max(used.memory);
-    }
+/// All turns, by scenario and contestant.
+#[derive(Debug)]
+pub(crate) struct Board {
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) names: Vec<&'static str>,
+    turns: Vec<Vec<Vec<Turn>>>,
+}
 
-    fn row(&self, name: &str, measured: bool) -> String {
-        let (p50, p99) = (middle(&self.medians), middle(&self.slowest));
-        if !measured {
-            return format!("{name:<26} {:>10} {p50:>9} {p99:>9} {:>9}", "-", "-");
+impl Board {
+    pub(crate) fn new(scenarios: &[Scenario], contestants: &[Contestant]) -> Self {
+        Self {
+            scenarios: scenarios.to_vec(),
+            names: contestants
+                .iter()
+                .map(|contestant| contestant.name)
+                .collect(),
+            turns: vec![vec![Vec::new(); contestants.len()]; scenarios.len()],
         }
-        let each = self.processor.checked_div(self.calls).unwrap_or(0);
-        let memory = self.memory / 1024;
-        format!("{name:<26} {each:>10} {p50:>9} {p99:>9} {memory:>9}")
+    }
+
+    pub(crate) fn add(&mut self, scenario: usize, contestant: usize, turn: Turn) {
+        let cell = self
+            .turns
+            .get_mut(scenario)
+            .and_then(|row| row.get_mut(contestant));
+        if let Some(cell) = cell {
+            cell.push(turn);
+        }
+    }
+
+    /// None where the contestant or the scenario was left out of this run.
+    pub(crate) fn of(&self, scenario: &Scenario, name: &str) -> Option<Figures> {
+        let row = self.scenarios.iter().position(|known| known == scenario)?;
+        let column = self.names.iter().position(|known| *known == name)?;
+        figures(self.turns.get(row)?.get(column)?)
     }
 }
 
-/// The table, a line each.
-pub(crate) fn table(contestants: &[Contestant], figures: &[Figures]) -> Vec<String> {
-    let head = format!(
-        "{:<26} {:>10} {:>9} {:>9} {:>9}",
-        "", "CPU us", "p50 us", "p99 us", "RSS MiB"
-    );
-    let rows = contestants
-        .iter()
-        .zip(figures)
-        .map(|(contestant, figures)| figures.row(&contestant.name, contestant.is_measured()));
-    std::iter::once(head).chain(rows).collect()
-}
-
-/// The middle one of the turns: one disturbed turn must not be the figure.
-fn middle(turns: &[u64]) -> u64 {
-    let mut sorted = turns.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
+fn figures(turns: &[Turn]) -> Option<Figures> {
+    let middle = |figure: fn(&Turn) -> f64| {
+        let mut sorted: Vec<f64> = turns.iter().map(figure).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied()
+    };
+    Some(Figures {
+        processor: middle(|turn| turn.processor).filter(|used| *used > 0.0),
+        median: middle(|turn| turn.median)?,
+        slow: middle(|turn| turn.slow)?,
+        rate: middle(|turn| turn.rate)?,
+        memory: turns.iter().map(|turn| turn.memory).max()?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::middle;
+    use super::{Turn, figures};
 
     #[test]
     fn one_disturbed_turn_is_not_the_figure() {
-        assert_eq!(middle(&[100, 9_000, 110]), 110);
-        assert_eq!(middle(&[]), 0);
+        let turn = |processor| Turn {
+            processor,
+            memory: 1,
+            median: 2.0,
+            slow: 3.0,
+            rate: 4.0,
+        };
+        let seen = figures(&[turn(100.0), turn(9_000.0), turn(110.0)]);
+        assert_eq!(seen.and_then(|seen| seen.processor), Some(110.0));
+        assert_eq!(figures(&[]), None);
     }
 }

