@@ -66,7 +66,7 @@ pub(crate) fn build(package: &str, binary: &str, profile: Profile, into: &Path) 
 }
 
 /// The build folder, asked of cargo, which knows every way to set it.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let output = cargo()
         .args([
             "metadata",

@@ -20,7 +20,7 @@ use crate::process;
 
 pub(crate) use node::Node;
 pub(crate) use python::Python;
-pub(crate) use tools::{cargo_deny, nginx};
+pub(crate) use tools::{cargo_deny, cpp, go_program, nginx};
 
 /// Downloads and builds are bounded, so that a registry that hangs cannot hang a run.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
