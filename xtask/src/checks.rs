@@ -11,12 +11,16 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{attacks, conformance, matrix, process, setup, soak};
+use crate::{attacks, conformance, differential, matrix, process, setup, soak};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
 /// The advisory database is fetched from the network; where there is none, that is found out soon.
 const ADVISORY_LIMIT: Duration = Duration::from_secs(60);
+
+/// As many as take some seconds; `cargo xtask differential` reads a million.
+const DIFFERENTIAL_DOCUMENTS: u64 = 50_000;
+const DIFFERENTIAL_SEED: u64 = 1;
 
 /// A part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +35,8 @@ pub(crate) enum Part {
     Directions,
     /// Unit, property and integration tests.
     Unit,
+    /// What JSON readers of several languages read differently is refused.
+    Differential,
     /// Official clients and real servers, through the guard.
     Clients,
     /// The corpus of attacks, on the running guard.
@@ -62,6 +68,14 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     }
     if wanted(Part::Unit) {
         tally.step("cargo test", unit_tests);
+    }
+    if wanted(Part::Differential) {
+        tally.judge("differential", |tally| {
+            tally.step("differential parsing", || {
+                differential::run(DIFFERENTIAL_DOCUMENTS, DIFFERENTIAL_SEED)
+            });
+            Ok("what languages read differently is refused".into())
+        });
     }
     if wanted(Part::Clients) {
         tally.judge("clients", |tally| {

@@ -7,7 +7,9 @@ mod client;
 mod conformance;
 mod console;
 mod demo;
+mod differential;
 mod files;
+mod fuzz;
 mod guard;
 mod matrix;
 mod process;
@@ -32,7 +34,7 @@ struct Args {
 enum Command {
     /// Everything that must hold: format, lints, licences, crate directions, tests, and real clients through the guard.
     Test {
-        /// Only these parts: fmt, clippy, deny, directions, unit, clients, attacks, conformance, soak.
+        /// Only these parts: fmt, clippy, deny, directions, unit, differential, clients, attacks, conformance, soak.
         #[arg(long, value_delimiter = ',')]
         only: Vec<checks::Part>,
         /// Only the rows of the client matrix whose name contains this text.
@@ -76,6 +78,32 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Looks for inputs on which a law of the parsers does not hold, guided by the code that they reach.
+    Fuzz {
+        /// The target; `--list` names them.
+        #[arg(required_unless_present_any = ["all", "list"])]
+        target: Option<String>,
+        /// Every target, one after the other.
+        #[arg(long, conflicts_with = "target")]
+        all: bool,
+        /// Only say which targets there are, and what holds for each.
+        #[arg(long)]
+        list: bool,
+        /// Minutes for each target.
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Keep the least set of inputs that reaches the same code in the repository.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Reads documents as Rust, Python, Node and Go do: what they read differently the guard must refuse.
+    Differential {
+        #[arg(long, default_value_t = 1_000_000)]
+        documents: u64,
+        /// The same seed makes the same documents.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Installs what the other commands need, and nothing else.
     Setup,
 }
@@ -107,6 +135,25 @@ fn run(args: Args) -> Result<bool> {
             seed,
             json,
         } => soak::run(&soak::Scale::by_hand(seconds, clients, seed), json),
+        Command::Fuzz { list: true, .. } => fuzz::list().map(|()| true),
+        Command::Fuzz {
+            target,
+            all: _,
+            list: false,
+            minutes,
+            keep,
+        } => fuzz::run(&fuzz::Wanted {
+            target,
+            minutes,
+            keep,
+        }),
+        Command::Differential { documents, seed } => {
+            let mut tally = tally::Tally::default();
+            tally.step("differential parsing", || {
+                differential::run(documents, seed)
+            });
+            Ok(tally.close())
+        }
         Command::Setup => setup::everything().map(|()| true),
     }
 }

@@ -20,7 +20,7 @@ use crate::process;
 
 pub(crate) use node::{Inspector, Node, Suite};
 pub(crate) use python::Python;
-pub(crate) use tools::{cargo_deny, envoy, git, nginx};
+pub(crate) use tools::{cargo_deny, cpp, envoy, git, go_program, nginx};
 
 /// Downloads and builds are bounded, so that a registry that hangs cannot hang a run.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);

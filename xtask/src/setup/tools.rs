@@ -1,11 +1,11 @@
 //! Programs that check or measure, and are no part of the product.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::{INSTALL_LIMIT, Python, apt, cache, starts, step};
+use super::{INSTALL_LIMIT, Python, apt, cache, read, starts, step};
 use crate::{process, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
@@ -64,4 +64,41 @@ pub(crate) fn git() -> Result<PathBuf> {
         apt(&["git"], "mcp-server-git needs it")?;
     }
     Ok("git".into())
+}
+
+/// A compiler of C++, which libFuzzer is written in.
+pub(crate) fn cpp() -> Result<()> {
+    if !starts("c++", "--version") {
+        apt(&["g++"], "libFuzzer is built from C++")?;
+    }
+    Ok(())
+}
+
+/// A program of one file in Go, compiled once for each version of its text.
+pub(crate) fn go_program(name: &str, source: &Path) -> Result<PathBuf> {
+    let folder = cache::ready(name, &read(source)?, "a program in Go", |folder| {
+        let mut build = Command::new(go()?);
+        build
+            .args(["build", "-trimpath", "-o"])
+            .arg(folder.join(name))
+            .arg(source)
+            // It has no dependencies, and must not go looking for any.
+            .envs([
+                ("GO111MODULE", "off"),
+                ("GOFLAGS", ""),
+                ("GOTOOLCHAIN", "local"),
+            ]);
+        step(&mut build)
+    })?;
+    Ok(folder.join(name))
+}
+
+/// Go from the path, from where its own installer puts it, or from Debian.
+fn go() -> Result<PathBuf> {
+    let usual = ["go", "/usr/local/go/bin/go"].map(PathBuf::from);
+    if let Some(found) = usual.iter().find(|program| starts(program, "version")) {
+        return Ok(found.clone());
+    }
+    apt(&["golang-go"], "one of the JSON readers is Go's")?;
+    Ok(PathBuf::from("go"))
 }
