@@ -1,6 +1,10 @@
 //! Every seed and every kept input through its target's property: what the fuzzers found once is found no more.
 
-#![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test the panic is the report, and what it printed before names the input"
+)]
 
 use sallyport_fuzz::{TARGETS, corpus, named};
 

@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use sallyport_policy::mcp::headers::Mirror;
-use sallyport_sidecar::identity::bearer;
+use sallyport_sidecar::identity::{Resources, bearer};
 use sallyport_sidecar::inbound::head::{
     Names, Paths, Route, accepts_events, accepts_json, allowed, check,
 };
@@ -70,7 +70,7 @@ fn names() -> Names {
 fn property(data: &[u8]) {
     let Some(parts) = head(data) else { return };
     let paths = Paths::beside("/mcp");
-    if let Ok(route) = check(&parts, &names(), &paths) {
+    if let Ok(route) = check(&parts, &names(), &paths, &Resources::default()) {
         let_in(&parts, &route);
     }
     let _total = (accepts_events(&parts.headers), accepts_json(&parts.headers));

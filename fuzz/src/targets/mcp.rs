@@ -5,7 +5,9 @@ use sallyport_policy::json::{Document, Limits};
 use sallyport_policy::mcp::agreement::{
     Features, cut_client_capabilities, cut_supported, discovered, initialized,
 };
-use sallyport_policy::mcp::answer::{Answer, Asked, Unapproved, Upstream, reply, to_server};
+use sallyport_policy::mcp::answer::{
+    Answer, Asked, Surplus, Unapproved, Upstream, reply, to_server,
+};
 use sallyport_policy::mcp::call::{Call, Target as About};
 use sallyport_policy::mcp::era::{HttpVersion, Outside, classify};
 use sallyport_policy::mcp::headers::{self, Mirror};
@@ -207,6 +209,7 @@ fn answers() -> Vec<Answer<'static>> {
             visible: false,
         },
         Answer::Limited {
+            of: Surplus::Requests,
             reason,
             retry_after_secs: 3,
         },
@@ -220,8 +223,16 @@ fn answers() -> Vec<Answer<'static>> {
             expires_at,
             state: None,
         },
-        Answer::Withheld { reason, ran: true },
-        Answer::Withheld { reason, ran: false },
+        Answer::Withheld {
+            reason,
+            why: "\" \n",
+            ran: true,
+        },
+        Answer::Withheld {
+            reason,
+            why: "\" \n",
+            ran: false,
+        },
         Answer::Unavailable { reason },
         Answer::AskedTooMuch {
             method: "sampling/createMessage",
@@ -234,7 +245,6 @@ fn answers() -> Vec<Answer<'static>> {
         Unapproved::Revoked,
         Unapproved::Used,
         Unapproved::UsedOutcomeUnknown,
-        Unapproved::TooManyPending,
     ];
     answers.extend(whys.map(|why| Answer::Unapproved {
         request,

@@ -45,7 +45,7 @@ fn property(data: &[u8]) {
         // What was read and is passed on is read as the same by the next one.
         assert_eq!(
             read(&[&item.clone().encode()], usize::MAX).0,
-            [item.clone()]
+            std::slice::from_ref(item)
         );
     }
     if stream.contains(&BETWEEN) {

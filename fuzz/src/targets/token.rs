@@ -214,7 +214,7 @@ fn edited(data: &[u8]) {
         let at = usize::from(u16::from_be_bytes([edit[0], edit[1]])) % token.len();
         match edit[2] {
             0 => drop(token.remove(at)),
-            byte if at % 7 == 0 => token.insert(at, byte),
+            byte if at.is_multiple_of(7) => token.insert(at, byte),
             byte => token[at] = byte,
         }
     }
