@@ -107,7 +107,9 @@ fn judge(bundle: &Bundle, case: &Case, step: &Step, body: Vec<u8>) -> Verdict {
     if body.len() > LIMIT {
         return refused("request_too_large", &Refusal::TooLarge { limit: LIMIT });
     }
-    let document = match Document::parse(Bytes::from(body), Limits::REQUEST) {
+    // As the data path has it: an index of twice the body, and never less than small bodies may need (law 15).
+    let limits = Limits::REQUEST.with_index_of(body.len().saturating_mul(2).max(1 << 20));
+    let document = match Document::parse(Bytes::from(body), limits) {
         Ok(document) => document,
         Err(error) => return refused("malformed_json", &Refusal::Json(&error)),
     };

@@ -56,9 +56,10 @@ const IDP: &str = "https://idp.example.com";
 fn seeds() -> Vec<Vec<u8>> {
     let allow = r#"[{"name":"a","effect":"Allow","tools":["get_*"]},{"name":"d","effect":"Deny","tools":["*"],"when":[{"argument":"$.n","operator":"GreaterThan","values":[5]}]}]"#;
     let ask = r#"[{"name":"q","effect":"RequireApproval","tools":["set_*"],"when":[{"argument":"$..path","operator":"In","values":["a"]}],"approval":{"approvers":[{"groups":["leads"]}]}},{"name":"a","effect":"Allow","tools":["*"],"resources":["file:///a/**"],"prompts":["p"],"methods":["*"]}]"#;
+    let floor = r#"[{"name":"f","effect":"RequireApproval","tools":["set_*"],"approval":{"approvers":[{"groups":["leads"]}]}}]"#;
     texts(&[
         &format!("{allow}\u{1e}[]\u{1e}get_x\u{1e}{{\"n\":3}}"),
-        &format!("{ask}\u{1e}{allow}\u{1e}set_x\u{1e}{{\"path\":[\"a\"],\"N\":7}}"),
+        &format!("{ask}\u{1e}{floor}\u{1e}set_x\u{1e}{{\"path\":[\"a\"],\"N\":7}}"),
         &format!(
             "{ask}\u{1e}[{{\"name\":\"g\",\"effect\":\"Deny\",\"resources\":[\"file:///a/b/*\"]}}]\u{1e}file:///a/b/../c\u{1e}null"
         ),

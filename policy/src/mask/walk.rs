@@ -14,6 +14,7 @@ use super::Withheld;
 use super::detector::beside::{Beside, meaning_of};
 use super::engine::{FIELD, Hit, INJECTED};
 use super::field::{Act, named_by};
+use super::mark::marks_in;
 use super::place::Place;
 use super::schema::{Schema, Step, fit_number, fit_text};
 use super::session::{Blob, Session};
@@ -435,7 +436,23 @@ fn named_value(object: Node<'_>) -> Option<Beside> {
         .filter_map(|key| object.get(key));
     names
         .filter_map(Node::as_str)
-        .find_map(|name| meaning_of(&name))
+        .find_map(|name| meaning_of(&without_marks(&name)))
+}
+
+/// A mark's kind, as in `[redacted:AwsAccessKey]`, says nothing about what stands beside it.
+fn without_marks(name: &str) -> Cow<'_, str> {
+    let marks = marks_in(name, |_| true);
+    if marks.is_empty() {
+        return Cow::Borrowed(name);
+    }
+    let mut rest = String::new();
+    let mut at = 0;
+    for mark in marks {
+        rest.push_str(name.get(at..mark.start).unwrap_or_default());
+        at = mark.end;
+    }
+    rest.push_str(name.get(at..).unwrap_or_default());
+    Cow::Owned(rest)
 }
 
 /// `{"columns": ["id", "password"], "rows": [[1, ...]]}`: what the columns say about the rows.
@@ -443,7 +460,7 @@ fn columns_of(object: Node<'_>) -> Option<Meanings> {
     let columns = object.get("columns").or_else(|| object.get("fields"))?;
     let name = |column: Node<'_>| -> Option<Beside> {
         let named: Option<Cow<'_, str>> = column.as_str().or_else(|| column.get("name")?.as_str());
-        meaning_of(&named?)
+        meaning_of(&without_marks(&named?))
     };
     let meanings: Meanings = columns.elements().map(name).collect();
     meanings.iter().any(Option::is_some).then_some(meanings)
