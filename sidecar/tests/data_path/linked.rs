@@ -249,6 +249,13 @@ async fn a_child_that_dies_ends_its_calls_and_its_session_and_no_other() {
     let first = process(&read(&modern, "/a").await);
     read(&modern, "/die").await;
     assert_ne!(process(&read(&modern, "/a").await), first, "started again");
+    // Whoever makes servers die keeps nobody else from starting one.
+    for _ in 0..12 {
+        read(&guard.ada().session("2025-06-18").await, "/die").await;
+    }
+    let began = Instant::now();
+    guard.eve().session("2025-06-18").await;
+    assert!(began.elapsed() < Duration::from_secs(5), "no pause");
 }
 
 #[tokio::test]

@@ -202,12 +202,15 @@ impl Link {
                     *lock(&back_off) = BackOff::default();
                 }
                 bytes = incoming.recv() => match bytes {
-                    Some(bytes) => self.route(bytes).await,
+                    // One that has answered has started: what ends it later is no reason to keep others waiting.
+                    Some(bytes) => if self.route(bytes).await && std::mem::take(&mut young) {
+                        *lock(&back_off) = BackOff::default();
+                    },
                     None => break,
                 },
             }
         }
-        // Only a short life that nobody here ended counts as a failure.
+        // Only a short life without an answer that nobody here ended counts as a failure.
         if young && !self.stop.is_cancelled() {
             lock(&back_off).failed();
         }
@@ -217,27 +220,35 @@ impl Link {
         state.unasked = None;
     }
 
-    async fn route(&self, bytes: Bytes) {
+    /// True: it was an answer, and somebody waited for it.
+    async fn route(&self, bytes: Bytes) -> bool {
         let document = match Document::parse(bytes.clone(), Limits::RESPONSE) {
             Ok(document) => document,
-            Err(error) => return self.refuse(&bytes, &error.to_string()).await,
+            Err(error) => {
+                self.refuse(&bytes, &error.to_string()).await;
+                return false;
+            }
         };
         let message = match Message::parse(&document) {
             Ok(message) => message,
-            Err(error) => return self.refuse(&bytes, &error.to_string()).await,
+            Err(error) => {
+                self.refuse(&bytes, &error.to_string()).await;
+                return false;
+            }
         };
         match &message {
             Message::Response(response) => {
                 let Some(number) = response.id.as_ref().and_then(number_of) else {
                     tracing::warn!("the server answered without an id; dropped");
-                    return;
+                    return false;
                 };
                 let Some(waiting) = lock(&self.state).waiting.remove(&number) else {
                     tracing::debug!(number, "an answer that nobody waits for; dropped");
-                    return;
+                    return false;
                 };
                 let answer = restored(&document, &waiting.names);
                 waiting.answer.send(Ok(answer));
+                return true;
             }
             Message::Notification(_) => match self.owner_of(&document) {
                 Some((names, between)) => {
@@ -254,6 +265,7 @@ impl Link {
                 }
             }
         }
+        false
     }
 
     /// What no exchange owns: the newest one in flight carries it, else the open stream, else it is kept. What is about

@@ -1,7 +1,7 @@
 //! A client's tokens: every fourth has one that ends during the run, and must then be refused.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use sallyport_sidecar::clock::{Clock, SystemClock};
@@ -10,12 +10,16 @@ use sallyport_sidecar::identity::local::{LocalIssuer, Mint};
 use super::tally::Tally;
 
 const SHORT: Duration = Duration::from_secs(4);
+/// How long after the first refusal one for a call that was under way with it is no surprise.
+const LATE: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(crate) struct Tokens {
     long: String,
     short: Option<Short>,
+    /// When the short one was laid down; calls sent with it may still hear of its end.
+    retired: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,7 @@ impl Tokens {
                 token: short.token.as_str().to_owned(),
                 ends: short.expires_at.0,
             }),
+            retired: None,
         })
     }
 
@@ -56,10 +61,14 @@ impl Tokens {
 
     /// Whether what was heard is the end of the short token, in time; the long one is used from now on.
     pub(crate) fn renewed(&mut self, heard: &str, tally: &Tally) -> bool {
-        if !self.is_over() || !heard.contains("401") {
+        if !heard.contains("401") {
             return false;
         }
+        if !self.is_over() {
+            return self.retired.is_some_and(|at| at.elapsed() < LATE);
+        }
         self.short = None;
+        self.retired = Some(Instant::now());
         tally.with(super::tally::Report::expired);
         true
     }
