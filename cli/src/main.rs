@@ -21,9 +21,6 @@ use clap::{Parser, Subcommand};
 
 use output::Failure;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Privileged access for MCP servers: who may call which tool with which arguments, who approves, what is masked,
 /// and a recording that proves it.
 #[derive(Debug, Parser)]

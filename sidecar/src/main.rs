@@ -37,9 +37,6 @@ use zeroize::Zeroizing;
 use args::Args;
 use config::Config;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 /// What goes to stdout, a JSON object a line: ends of calls, and requests refused before they were calls.
