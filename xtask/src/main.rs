@@ -4,6 +4,7 @@ mod attacks;
 mod bench;
 mod checks;
 mod client;
+mod cluster;
 mod conformance;
 mod console;
 mod demo;
@@ -104,6 +105,11 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// A real Kubernetes cluster of one node, in namespaces of its own.
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
     /// Installs what the other commands need, and nothing else.
     Setup,
 }
@@ -154,6 +160,7 @@ fn run(args: Args) -> Result<bool> {
             });
             Ok(tally.close())
         }
+        Command::Cluster { action } => cluster::run(action),
         Command::Setup => setup::everything().map(|()| true),
     }
 }
