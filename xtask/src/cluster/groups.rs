@@ -44,7 +44,7 @@ fn everywhere(name: &str) -> Result<Vec<PathBuf>> {
     let mut groups = Vec::new();
     for hierarchy in fs::read_dir(ROOT).with_context(|| format!("cannot read {ROOT}"))? {
         let hierarchy = hierarchy?;
-        if hierarchy.file_type()?.is_dir() && hierarchy.file_name() != "unified" {
+        if hierarchy.file_type()?.is_dir() {
             groups.push(hierarchy.path().join(name));
         }
     }

@@ -13,6 +13,7 @@ mod node;
 mod parts;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ pub(crate) enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Builds the images, ours and those of the tests, and puts them on the node; says what pods call them.
+    Load,
     /// The first process inside; started by `up`.
     #[command(hide = true)]
     Node { state: PathBuf },
@@ -60,6 +63,7 @@ pub(crate) fn run(action: Action) -> Result<bool> {
         Action::Down => down().map(|()| true),
         Action::Status => status(),
         Action::Sh { command } => sh(&command).map(|status| status.success()),
+        Action::Load => load().map(|()| true),
         Action::Node { state } => node::run(&Layout { state }, dual_stack()).map(|()| true),
     }
 }
@@ -110,8 +114,7 @@ fn prepare(layout: &Layout, programs: &Path) -> Result<()> {
     symlink(programs, layout.programs())?;
     config::write_all(layout, dual_stack())?;
     groups::make(&layout.group())?;
-    images::pause(programs)?.write(&layout.images().join("pause.tar"))?;
-    Ok(())
+    images::pause(programs, &layout.images())
 }
 
 /// Until the cluster takes pods; each stage is told with its seconds.
@@ -190,6 +193,44 @@ fn sh(command: &[String]) -> Result<ExitStatus> {
         words => entered.args(words),
     };
     entered.status().context("cannot start nsenter")
+}
+
+/// Puts every image on the node, under its tag and by its digest, and writes down which is which.
+fn load() -> Result<()> {
+    let life = found()?;
+    let images = images::write_all(&life.layout.images())?;
+    let known = ctr(&life, &["images", "ls", "-q"])?;
+    let mut names = BTreeMap::new();
+    for (name, image) in &images {
+        if !known.lines().any(|line| line == image.by_digest) {
+            step(&format!("{name} is on the node"), || import(&life, image))?;
+        }
+        names.insert(name, &image.by_digest);
+    }
+    let list = serde_json::to_string_pretty(&names)?;
+    say(&list);
+    let file = life.layout.images().join("images.json");
+    fs::write(&file, list).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Containerd knows an imported image by its tag alone; pods that name a digest want a name of their own for it.
+fn import(life: &Life, image: &images::Written) -> Result<()> {
+    ctr(life, &["images", "import", &text(&image.archive)])?;
+    ctr(
+        life,
+        &["images", "tag", "--force", &image.tag, &image.by_digest],
+    )?;
+    Ok(())
+}
+
+fn ctr(life: &Life, words: &[&str]) -> Result<String> {
+    let mut command = life.inside()?;
+    command.arg("ctr").args(words);
+    process::run(&mut command, "", WORD)?.good("ctr")
+}
+
+fn found() -> Result<Life> {
+    Life::found(layout()?).context("no cluster runs; `cargo xtask cluster up` starts one")
 }
 
 /// Whether the kernel gives network namespaces IPv6.

@@ -172,6 +172,11 @@ fn controller_manager(layout: &Layout) -> Command {
         format!("--cluster-signing-cert-file={}", layout.key("ca.crt")),
         format!("--cluster-signing-key-file={}", layout.key("ca.key")),
         "--leader-elect=false".to_owned(),
+        // It makes the folder where it is missing, and the usual one is the machine's.
+        format!(
+            "--flex-volume-plugin-dir={}",
+            text(&layout.state.join("plugins"))
+        ),
     ]);
     command
 }

@@ -32,23 +32,32 @@ const KUBERNETES: [&str; 6] = [
     "kubelet",
 ];
 
+const STRIPPED: &str = "-s -w";
+
 /// Installs what is missing and gives the folder with what was built.
 pub(super) fn installed() -> Result<PathBuf> {
     debian()?;
-    let sources = workspace::root().join("xtask/cluster");
     let go = setup::go()?;
-    let mut recipe = String::new();
+    let mut recipe = flags()?;
     for module in ["kubernetes", "coredns", "pause"] {
-        let list = sources.join(module).join("go.mod");
-        recipe += &std::fs::read_to_string(&list)
-            .with_context(|| format!("cannot read {}", list.display()))?;
+        recipe += &list(module)?;
     }
     setup::cached(
         "cluster",
         &recipe,
         "Kubernetes, built from its Go modules (about 12 minutes on two cores, once)",
-        |folder| build(&go, &sources, folder),
+        |folder| build(&go, folder),
     )
+}
+
+/// The modules that a program is built from, with their versions.
+fn list(module: &str) -> Result<String> {
+    let list = sources(module).join("go.mod");
+    std::fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))
+}
+
+fn sources(module: &str) -> PathBuf {
+    workspace::root().join("xtask/cluster").join(module)
 }
 
 fn debian() -> Result<()> {
@@ -80,25 +89,53 @@ fn found(program: &str) -> bool {
     .any(|folder| Path::new(folder).join(program).exists())
 }
 
-fn build(go: &Path, sources: &Path, into: &Path) -> Result<()> {
+fn build(go: &Path, into: &Path) -> Result<()> {
+    let flags = flags()?;
+    let built = |module, package: &str, flags: &str| {
+        step(&format!("built {package}"), || {
+            go_build(go, &sources(module), package, flags, into)
+        })
+    };
     for command in KUBERNETES {
-        step(&format!("built {command}"), || {
-            let package = format!("k8s.io/kubernetes/cmd/{command}");
-            go_build(go, &sources.join("kubernetes"), &package, into)
-        })?;
+        built(
+            "kubernetes",
+            &format!("k8s.io/kubernetes/cmd/{command}"),
+            &flags,
+        )?;
     }
-    step("built coredns", || {
-        let package = "github.com/coredns/coredns";
-        go_build(go, &sources.join("coredns"), package, into)
-    })?;
-    go_build(go, &sources.join("pause"), ".", into)
+    built("coredns", "github.com/coredns/coredns", STRIPPED)?;
+    built("pause", ".", STRIPPED)
 }
 
-fn go_build(go: &Path, module: &Path, package: &str, into: &Path) -> Result<()> {
+/// Stripped, and told which version they are, by the names that a release's own build sets.
+fn flags() -> Result<String> {
+    let list = list("kubernetes")?;
+    let version = list
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("the list of modules names no k8s.io/kubernetes")?;
+    let mut parts = version.split('.');
+    let (major, minor) = parts
+        .next()
+        .zip(parts.next())
+        .context("a version has parts")?;
+    let mut flags = STRIPPED.to_owned();
+    for package in [
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ] {
+        flags += &format!(" -X {package}.gitVersion=v{version}");
+        flags += &format!(" -X {package}.gitMajor={major} -X {package}.gitMinor={minor}");
+    }
+    Ok(flags)
+}
+
+fn go_build(go: &Path, module: &Path, package: &str, flags: &str, into: &Path) -> Result<()> {
     let mut command = Command::new(go);
     command
         .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath"])
-        .args(["-ldflags", "-s -w", "-o"])
+        .args(["-ldflags", flags, "-o"])
         .arg(into)
         .arg(package)
         .current_dir(module)

