@@ -26,6 +26,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "sallyport-crds",
             "sallyport-sidecar",
             "sallyport-recorder",
+            "sallyport-operator",
             "sallyport-cli",
         ],
         "policy is pure: it waits for nothing, opens nothing and knows no cluster",
@@ -79,6 +80,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "sallyport-cli",
         ],
         "the proxy has no cluster client and no YAML in it",
+    ),
+    (
+        "sallyport-operator",
+        &["sallyport-sidecar", "sallyport-recorder", "sallyport-cli"],
+        "the operator reaches sidecars through their network interface alone",
     ),
 ];
 
