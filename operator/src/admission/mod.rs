@@ -1,0 +1,1 @@
+//! Answers to the API server about one object at a time.

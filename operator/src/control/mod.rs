@@ -1,0 +1,1 @@
+//! The endpoint for sidecars: who enforces what, and what they should enforce.

@@ -1,0 +1,3 @@
+//! From sources to signed policy in the cluster: compile, sign, write, touch.
+
+pub mod names;

@@ -1,0 +1,1 @@
+//! Which sources guard which gateway, and which gateway guards which pod. Pure.
