@@ -73,6 +73,19 @@ fn below(
     Ok(())
 }
 
+/// The folder of modules that a program loads when it needs them: beside the library of its own that loads them.
+pub(super) fn loaded_later(program: &str, folder: &str) -> Result<PathBuf> {
+    let program = Path::new("/usr/sbin").join(program);
+    let beside = libraries(&program)?;
+    // The loader says `/lib/…`, which is `/usr/lib/…` since Debian merged the two.
+    let folders = beside.iter().filter_map(|library| library.parent());
+    folders
+        .map(|parent| Path::new("/usr").join(parent.strip_prefix("/").unwrap_or(parent)))
+        .map(|parent| parent.join(folder))
+        .find(|place| place.is_dir())
+        .with_context(|| format!("{} has no folder `{folder}`", program.display()))
+}
+
 /// What the loader would load with a program; nothing for a static one.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let said = process::run(Command::new("ldd").arg(program), "", ASK)?;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::steps::step;
 use crate::setup::{self, Node};
@@ -49,20 +49,39 @@ pub(super) fn pause(programs: &Path, into: &Path) -> Result<()> {
 
 /// Builds and writes every image, by its short name.
 pub(super) fn write_all(into: &Path) -> Result<BTreeMap<&'static str, Written>> {
-    let programs = step("our programs, static", || {
-        build::statics(&["sallyport-sidecar"])
-    })?;
-    let [sidecar] = programs.as_slice() else {
-        anyhow::bail!("cargo built other programs than were asked for");
+    let names = [
+        "sallyport-sidecar",
+        "sallyport-operator",
+        "sallyport-capture",
+    ];
+    let programs = step("our programs, static", || build::statics(&names))?;
+    let [sidecar, operator, capture] = programs.as_slice() else {
+        bail!("cargo built other programs than were asked for");
     };
     let mut shelf = Shelf::new(into);
-    let ours = ours(sidecar, "sallyport-sidecar")?;
+    let layer = ours(sidecar)?;
     shelf.write(
         "sidecar",
         &["/sallyport-sidecar"],
         &[],
         "60101:60101",
-        &[&ours],
+        &[&layer],
+    )?;
+    let layer = ours(operator)?;
+    shelf.write(
+        "operator",
+        &["/sallyport-operator"],
+        &[],
+        "65532:65532",
+        &[&layer],
+    )?;
+    let (layer, tools) = (ours(capture)?, netfilter()?);
+    shelf.write(
+        "capture",
+        &["/sallyport-capture"],
+        &[],
+        "0:0",
+        &[&layer, &tools],
     )?;
     let node = step("Node and its packages", || node(&Node::installed()?))?;
     let everything = ["/usr/bin/node", EVERYTHING];
@@ -123,9 +142,10 @@ impl<'a> Shelf<'a> {
 }
 
 /// A program of ours in an otherwise empty image, with the authorities that identity providers are checked against.
-fn ours(program: &Path, name: &str) -> Result<Layer> {
+fn ours(program: &Path) -> Result<Layer> {
+    let name = program.file_name().context("a program has a name")?;
     let mut content = Files::new();
-    files::program(&mut content, program, name)?;
+    files::program(&mut content, program, &name.to_string_lossy())?;
     let certificates = Path::new(CERTIFICATES);
     if !certificates.exists() {
         setup::apt(&["ca-certificates"], "images carry the known authorities")?;
@@ -135,6 +155,35 @@ fn ours(program: &Path, name: &str) -> Result<Layer> {
         certificates,
         CERTIFICATES.trim_start_matches('/'),
     )?;
+    Layer::new(&content)
+}
+
+/// What loads rules into a pod's network namespace: Debian's `nft` and `iptables`, with their libraries and licences.
+fn netfilter() -> Result<Layer> {
+    let mut content = Files::new();
+    for program in ["nft", "xtables-nft-multi", "xtables-legacy-multi"] {
+        let from = Path::new("/usr/sbin").join(program);
+        files::program(&mut content, &from, &format!("usr/sbin/{program}"))?;
+    }
+    // One program under many names, as the package has it.
+    for (name, program) in [
+        ("iptables-restore", "xtables-nft-multi"),
+        ("ip6tables-restore", "xtables-nft-multi"),
+        ("iptables-legacy-restore", "xtables-legacy-multi"),
+        ("ip6tables-legacy-restore", "xtables-legacy-multi"),
+    ] {
+        let link = Entry::Link(program.to_owned());
+        content.insert(format!("usr/sbin/{name}"), link);
+    }
+    let modules = files::loaded_later("xtables-nft-multi", "xtables")?;
+    let at = modules.display().to_string();
+    files::folder(&mut content, &modules, at.trim_start_matches('/'), &|_| {
+        true
+    })?;
+    for package in ["nftables", "iptables"] {
+        let licence = format!("usr/share/doc/{package}/copyright");
+        files::file(&mut content, &Path::new("/").join(&licence), &licence)?;
+    }
     Layer::new(&content)
 }
 
