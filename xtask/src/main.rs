@@ -61,7 +61,11 @@ enum Command {
         write_docs: bool,
     },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
-    Demo,
+    Demo {
+        /// On a real cluster, which is started if none runs.
+        #[arg(long)]
+        cluster: bool,
+    },
     /// Measures the guard beside nginx and Envoy, and says which goals are met.
     Bench(bench::BenchArgs),
     /// Many clients of every revision at once, servers that fail, guards that are killed: nothing may leak, mix or run twice.
@@ -133,7 +137,8 @@ fn run(args: Args) -> Result<bool> {
             Ok(conformance::run(&conformance::Choice { requirements, run }))
         }
         Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
-        Command::Demo => demo::run(),
+        Command::Demo { cluster: false } => demo::run(),
+        Command::Demo { cluster: true } => cluster::test(None),
         Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Soak {
             seconds,

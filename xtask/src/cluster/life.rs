@@ -60,10 +60,16 @@ impl Life {
 
     /// A command inside the cluster's namespaces; the caller adds its words.
     pub(super) fn inside(&self) -> Result<Command> {
+        self.inside_with(None)
+    }
+
+    /// The same, with programs of a further folder on the path.
+    pub(super) fn inside_with(&self, further: Option<&Path>) -> Result<Command> {
         let first = child_of(self.pid).context("the cluster's first process is gone")?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let programs = [self.layout.programs()];
-        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path)))?;
+        let before = programs.into_iter().chain(further.map(PathBuf::from));
+        let path = std::env::join_paths(before.chain(std::env::split_paths(&path)))?;
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &first.to_string()])

@@ -25,7 +25,8 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 use crate::console::say;
-use crate::{process, workspace};
+use crate::process;
+use crate::workspace::{self, Profile};
 use layout::{Layout, NODE, text};
 use life::Life;
 use steps::step;
@@ -52,6 +53,12 @@ pub(crate) enum Action {
     },
     /// Builds the images, ours and those of the tests, and puts them on the node; says what pods call them.
     Load,
+    /// Shows on the cluster what Sallyport does, case by case; starts it and loads the images first.
+    Test {
+        /// Only cases whose name contains this text.
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// The first process inside; started by `up`.
     #[command(hide = true)]
     Node { state: PathBuf },
@@ -64,6 +71,7 @@ pub(crate) fn run(action: Action) -> Result<bool> {
         Action::Status => status(),
         Action::Sh { command } => sh(&command).map(|status| status.success()),
         Action::Load => load().map(|()| true),
+        Action::Test { only } => test(only.as_deref()),
         Action::Node { state } => node::run(&Layout { state }, dual_stack()).map(|()| true),
     }
 }
@@ -209,8 +217,39 @@ fn load() -> Result<()> {
     }
     let list = serde_json::to_string_pretty(&names)?;
     say(&list);
-    let file = life.layout.images().join("images.json");
+    let file = images_list(&life.layout);
     fs::write(&file, list).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Runs the cases inside the cluster's network, where its API server is. True: everything was seen.
+pub(crate) fn test(only: Option<&str>) -> Result<bool> {
+    up()?;
+    load()?;
+    let life = found()?;
+    let helm = parts::helm()?;
+    let folder = tempfile::tempdir()?;
+    let cases = workspace::build(
+        "sallyport-e2e",
+        "sallyport-e2e",
+        Profile::Dev,
+        folder.path(),
+    )?;
+    let mut command = life.inside_with(helm.parent())?;
+    command
+        .arg(cases)
+        .arg("--images")
+        .arg(images_list(&life.layout))
+        .arg("--chart")
+        .arg(workspace::root().join("charts/sallyport"));
+    if let Some(text) = only {
+        command.args(["--only", text]);
+    }
+    Ok(command.status().context("cannot start nsenter")?.success())
+}
+
+/// Which image has which digest.
+fn images_list(layout: &Layout) -> PathBuf {
+    layout.images().join("images.json")
 }
 
 /// Containerd knows an imported image by its tag alone; pods that name a digest want a name of their own for it.

@@ -50,6 +50,16 @@ pub(super) fn installed() -> Result<PathBuf> {
     )
 }
 
+/// Helm, by which the chart is installed; apart from the rest, because only that needs it.
+pub(super) fn helm() -> Result<PathBuf> {
+    let go = setup::go()?;
+    let folder = setup::cached("helm", &list("helm")?, "Helm (about 2 minutes)", |into| {
+        let package = "helm.sh/helm/v4/cmd/helm";
+        go_build(&go, &sources("helm"), package, STRIPPED, into)
+    })?;
+    Ok(folder.join("helm"))
+}
+
 /// The modules that a program is built from, with their versions.
 fn list(module: &str) -> Result<String> {
     let list = sources(module).join("go.mod");

