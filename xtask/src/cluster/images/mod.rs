@@ -22,6 +22,8 @@ pub(super) const PAUSE: &str = "localhost/sallyport/pause:1";
 
 const BUSYBOX: &str = "/bin/busybox";
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// `nft` knows protocols by no other names than these; numbers are IANA's.
+const PROTOCOLS: &str = "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\n";
 const EVERYTHING: &str = "/app/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
 
 /// An image that was written: what pods call it, and where its archive lies.
@@ -181,6 +183,11 @@ fn netfilter() -> Result<Layer> {
     files::folder(&mut content, &modules, at.trim_start_matches('/'), &|_| {
         true
     })?;
+    let protocols = Entry::File {
+        mode: 0o644,
+        content: PROTOCOLS.as_bytes().to_vec(),
+    };
+    content.insert("etc/protocols".to_owned(), protocols);
     for package in ["nftables", "iptables"] {
         let licence = format!("usr/share/doc/{package}/copyright");
         files::file(&mut content, &Path::new("/").join(&licence), &licence)?;
