@@ -18,6 +18,7 @@ pub mod name;
 pub mod near;
 pub mod pin;
 pub mod principal;
+pub mod proof;
 pub mod record;
 pub mod source;
 pub mod sse;

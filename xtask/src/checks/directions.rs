@@ -44,6 +44,20 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the kinds are types and their YAML",
     ),
     (
+        "sallyport-capture",
+        &[
+            "tokio",
+            "hyper",
+            "kube",
+            "kube-client",
+            "sallyport-crds",
+            "sallyport-sidecar",
+            "sallyport-recorder",
+            "sallyport-cli",
+        ],
+        "the rules do not know who loads them",
+    ),
+    (
         "sallyport-recorder",
         &[
             "hyper",
