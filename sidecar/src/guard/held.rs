@@ -516,6 +516,8 @@ async fn patience(
             () = left => return None,
             status = ticket.settled() => return Some(status),
             () = &mut until => return Some(ticket.status()),
+            // Told as pending, it is taken up again at whoever serves next.
+            () = context.gateway.stop.cancelled() => return Some(ticket.status()),
             _ = tick.tick() => {}
         }
         if let Some((waiting, out)) = &mut stream {

@@ -26,9 +26,22 @@ const DRAIN: Duration = Duration::from_secs(15);
 /// Idle sessions end after 6 s here, and what the server left hanging after 3 s.
 const SETTLE: Duration = Duration::from_secs(30);
 
+/// What is played, each by itself or all in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Act {
+    /// A warm-up, the main load, and what is left when it is over.
+    Load,
+    /// Each guard is killed and started anew.
+    Kill,
+    /// Each guard is told to end.
+    Drain,
+}
+
 /// How much of it.
 #[derive(Debug)]
 pub(crate) struct Scale {
+    /// Empty: all.
+    acts: Vec<Act>,
     clients: u32,
     seed: u64,
     warm_up: u64,
@@ -38,8 +51,9 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    pub(crate) fn by_hand(seconds: u64, clients: u32, seed: u64) -> Self {
+    pub(crate) fn by_hand(acts: Vec<Act>, seconds: u64, clients: u32, seed: u64) -> Self {
         Self {
+            acts,
             clients,
             seed,
             warm_up: (seconds / 4).clamp(3, 20),
@@ -49,8 +63,13 @@ impl Scale {
         }
     }
 
+    fn plays(&self, act: Act) -> bool {
+        self.acts.is_empty() || self.acts.contains(&act)
+    }
+
     fn quick() -> Self {
         Self {
+            acts: Vec::new(),
             clients: 45,
             seed: 7,
             warm_up: 2,
@@ -107,11 +126,17 @@ fn play(scale: &Scale, tally: &mut Tally) -> Result<Acts> {
         acts: Vec::new(),
         before: Vec::new(),
     };
-    tally.step("soak: warm-up", || stage.warm_up());
-    tally.step("soak: load, faults, policy changes", || stage.main());
-    tally.step("soak: nothing is left of it", || stage.settled());
-    tally.step("soak: kill -9 and restart", || stage.killed());
-    tally.step("soak: drain under load", || stage.drained());
+    if scale.plays(Act::Load) {
+        tally.step("soak: warm-up", || stage.warm_up());
+        tally.step("soak: load, faults, policy changes", || stage.main());
+        tally.step("soak: nothing is left of it", || stage.settled());
+    }
+    if scale.plays(Act::Kill) {
+        tally.step("soak: kill -9 and restart", || stage.killed());
+    }
+    if scale.plays(Act::Drain) {
+        tally.step("soak: drain under load", || stage.drained());
+    }
     afterwards::judge(&stage.bed, tally);
     Ok(stage.acts)
 }

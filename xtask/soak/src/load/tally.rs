@@ -63,8 +63,8 @@ pub(crate) struct Report {
     expired: u64,
     /// Answers under either policy.
     swapped: [u64; 2],
-    /// Marks of calls that were sent and never answered.
-    lost_nonces: Vec<String>,
+    /// Marks of calls that were sent and never answered, and what was heard instead.
+    lost_nonces: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ impl Report {
         *(if left { a } else { b }) += 1;
     }
 
-    pub(crate) fn lost(&mut self, nonce: &str) {
-        self.lost_nonces.push(nonce.to_owned());
+    pub(crate) fn lost(&mut self, nonce: &str, why: &str) {
+        self.lost_nonces.insert(nonce.to_owned(), why.to_owned());
     }
 }
