@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 
 use crate::console::say;
 use crate::tally::{Count, Tally};
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, build};
 use bed::Bed;
 use load::Load;
 use report::Report;
@@ -42,6 +42,8 @@ pub(crate) enum Act {
 pub(crate) struct Scale {
     /// Empty: all.
     acts: Vec<Act>,
+    /// The build that users run; a dev build is ten times slower, and the machine's limits would be found, not ours.
+    profile: Profile,
     clients: u32,
     seed: u64,
     warm_up: u64,
@@ -54,6 +56,7 @@ impl Scale {
     pub(crate) fn by_hand(acts: Vec<Act>, seconds: u64, clients: u32, seed: u64) -> Self {
         Self {
             acts,
+            profile: Profile::Release,
             clients,
             seed,
             warm_up: (seconds / 4).clamp(3, 20),
@@ -70,6 +73,7 @@ impl Scale {
     fn quick() -> Self {
         Self {
             acts: Vec::new(),
+            profile: Profile::Dev,
             clients: 45,
             seed: 7,
             warm_up: 2,
@@ -113,11 +117,14 @@ fn play(scale: &Scale, tally: &mut Tally) -> Result<Acts> {
     let folder = tempfile::Builder::new()
         .prefix("sallyport-soak-")
         .tempdir()?;
-    let sallyport = workspace::newest("sallyport-cli", "sallyport", folder.path())?;
-    let soak = workspace::build(
+    let sallyport = match scale.profile {
+        Profile::Dev => workspace::newest("sallyport-cli", "sallyport", folder.path())?,
+        Profile::Release => build("sallyport-cli", "sallyport", scale.profile, folder.path())?,
+    };
+    let soak = build(
         "sallyport-soak",
         "sallyport-soak",
-        Profile::Dev,
+        scale.profile,
         folder.path(),
     )?;
     let mut stage = Stage {
