@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::asking::{ask, claim};
 use super::minutes::{consumed_by, decided, requested};
 use super::send::{STATE_PREFIX, send};
-use super::{Answer, denied, note, operation};
+use super::{Answer, denied, note};
 use crate::answer::catalog::ToolEntry;
 use crate::answer::{Departure, own};
 use crate::hold::{AskError, ConsumeError, Consumed, Desk, Status, Ticket};
@@ -265,7 +265,7 @@ async fn run(
         .await;
     }
     let facts = tool.map(|tool| tool.facts());
-    let operation = operation(call);
+    let operation = call.operation();
     let decision = context.with_facts(facts, |facts| {
         context
             .policy

@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use sallyport_policy::decide::{
-    Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict,
-};
+use sallyport_policy::decide::{Decision, Denial, DenyReason, Explanation, Listed, Verdict};
 use sallyport_policy::json::Document;
 use sallyport_policy::mcp::answer::{self, Asked, Reply, Surplus};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
@@ -159,7 +157,7 @@ async fn judge(
 
 /// One evaluation, on the policy that the context holds.
 fn decide(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> Decision {
-    let operation = operation(call);
+    let operation = call.operation();
     let facts = tool.map(|tool| tool.facts());
     let mut budgets = context.gateway.budgets();
     context.with_facts(facts, |facts| {
@@ -168,30 +166,6 @@ fn decide(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> 
             .bundle
             .decide(&operation, facts, &mut budgets)
     })
-}
-
-/// What the evaluator calls the target of a call.
-fn operation<'a>(call: &'a Call<'_>) -> Operation<'a> {
-    match &call.target {
-        Target::Tool { name, arguments } => Operation::Tool {
-            name,
-            arguments: *arguments,
-        },
-        Target::Prompt { name, arguments } => Operation::Prompt {
-            name,
-            arguments: *arguments,
-        },
-        Target::Resource { uri } => Operation::Resource { uri },
-        Target::Method { method } => Operation::Method { method },
-        // Lists and listen filters are judged entry by entry; a task belongs to its owner, which `send` checks.
-        Target::Open
-        | Target::List(_)
-        | Target::Listen(_)
-        | Target::Task { .. }
-        | Target::Relayed => Operation::Open {
-            method: call.method.name,
-        },
-    }
 }
 
 /// A tool whose definition awaits review, or that the server lists nowhere, cannot be called (law 29).
