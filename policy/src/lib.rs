@@ -8,6 +8,7 @@ pub mod approval;
 pub mod bundle;
 pub mod compile;
 pub mod condition;
+pub mod control;
 pub mod decide;
 pub mod endpoint;
 pub mod json;
