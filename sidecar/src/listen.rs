@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::ReplyBody;
+use crate::pod::door::Door;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Listening {
     pub tls: Option<TlsAcceptor>,
+    /// In a pod: what stands before everything else.
+    pub door: Option<Arc<Door>>,
     /// Most connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
     /// Cancelled when the process should stop taking work.
@@ -100,9 +103,17 @@ where
         }
         let service = service.clone();
         let tls = listening.tls.clone();
+        let door = listening.door.clone();
         let watcher = graceful.watcher();
         let closed = closed.clone();
         let serving = async move {
+            let stream = match door {
+                None => stream,
+                Some(door) => match door.enter(stream, peer).await {
+                    Some(stream) => stream,
+                    None => return,
+                },
+            };
             match tls {
                 None => connection(TokioIo::new(stream), peer, service, watcher).await,
                 Some(acceptor) => {
