@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use sallyport_policy::control::PROTOCOL;
@@ -16,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{self, Watched};
 use crate::args::Args;
 use crate::certs::keeper::{ApiClient, Keeper};
 use crate::certs::serving::Shown;
@@ -24,7 +29,8 @@ use crate::control::{Roster, certificate};
 use crate::controllers::{Context, Outcomes, lead};
 use crate::distribute::touch::Toucher;
 use crate::distribute::{Root, Signer};
-use crate::health::Health;
+use crate::health::{Health, text};
+use crate::inject::Platform;
 use crate::lease::{Candidate, until};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -54,8 +60,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let Args {
         namespace,
         pod,
-        sidecar_image: _,
-        capture_image: _,
+        sidecar_image,
+        capture_image,
         service,
         webhooks,
         control,
@@ -85,13 +91,20 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         metrics,
         root,
     };
-    replica.run(service, listeners).await
+    let platform = Platform {
+        sidecar_image,
+        capture_image,
+        root_key: replica.root.public_hex(),
+        control: Vec::new(),
+    };
+    replica.run(service, platform, listeners).await
 }
 
 impl Replica {
     async fn run(
         self,
         service: String,
+        platform: Platform,
         (webhooks, control, health): (TcpListener, TcpListener, TcpListener),
     ) -> anyhow::Result<()> {
         let shown = Arc::new(Shown::default());
@@ -122,7 +135,7 @@ impl Replica {
         parts.spawn(self.until_stop(keeper.keep()));
         let (shared, client) = (self.shared.clone(), self.client.clone());
         parts.spawn(self.until_stop(async move { shared.follow(&client).await }));
-        self.serve_webhooks(webhooks, &shown, &mut parts)?;
+        self.serve_webhooks(webhooks, &shown, platform, &mut parts)?;
         self.serve_control(control, &mut parts)?;
         let candidate = Candidate {
             client: self.client.clone(),
@@ -150,17 +163,19 @@ impl Replica {
         &self,
         listener: TcpListener,
         shown: &Arc<Shown>,
+        platform: Platform,
         parts: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
+        let world = Arc::new(Watched {
+            shared: self.shared.clone(),
+            platform,
+        });
         let tls = TlsAcceptor::from(shown.server(&[b"h2", b"http/1.1"])?);
         parts.spawn(server::serve(
             listener,
             Some(tls),
             self.stop.clone(),
-            |_, _| async {
-                // The API server takes this for a failure and refuses, as the configurations say.
-                crate::health::text(http::StatusCode::NOT_FOUND, "no such webhook\n")
-            },
+            move |_, request| webhook(Arc::clone(&world), request),
         ));
         Ok(())
     }
@@ -279,4 +294,26 @@ fn identity(pod: Option<String>) -> anyhow::Result<String> {
     let own = random::bytes::<4>().context("no random bytes")?;
     let pod = pod.unwrap_or_else(|| "sallyport-operator".to_owned());
     Ok(format!("{pod}_{}", hex::encode(own)))
+}
+
+/// One question of the API server. What it takes for a failure it refuses, as the configurations say.
+async fn webhook(world: Arc<Watched>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path().to_owned();
+    let body = match Limited::new(request.into_body(), admission::LARGEST)
+        .collect()
+        .await
+    {
+        Ok(body) => body.to_bytes(),
+        Err(_) => return text(StatusCode::PAYLOAD_TOO_LARGE, "the review cannot be read\n"),
+    };
+    let Some(answer) = admission::answer(&path, &body, &*world) else {
+        return text(StatusCode::NOT_FOUND, "no such webhook\n");
+    };
+    if !answer.allowed {
+        tracing::info!(path, reason = answer.reason, "refused");
+    }
+    let mut response = Response::new(Full::new(answer.body.into()));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }

@@ -20,9 +20,15 @@ const TOLD: usize = 16;
 pub(super) fn validate(review: &Review) -> Verdict {
     let (object, old) = (review.object(), review.old_object());
     let unchanged = review.operation() == "UPDATE" && object.get("spec") == old.get("spec");
-    let going = object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
+    let going = object
+        .pointer("/metadata/deletionTimestamp")
+        .is_some_and(|time| !time.is_null());
     // A finalizer must be removable from what no longer compiles, and a status written.
-    if !matches!(review.operation(), "CREATE" | "UPDATE") || !review.subresource().is_empty() || unchanged || going {
+    if !matches!(review.operation(), "CREATE" | "UPDATE")
+        || !review.subresource().is_empty()
+        || unchanged
+        || going
+    {
         return Verdict::allow();
     }
     if kind(object) == Some("McpAccessReview")
@@ -55,7 +61,10 @@ fn bare(object: &Value) -> Value {
 
 /// Nobody speaks in another's name. The rest of a review is judged where it is counted.
 fn foreign_word(review: &Review) -> Option<Verdict> {
-    let by = review.object().pointer("/spec/by/username").and_then(Value::as_str);
+    let by = review
+        .object()
+        .pointer("/spec/by/username")
+        .and_then(Value::as_str);
     (by != Some(review.username())).then(|| Verdict::Deny {
         reason: "ForeignStamp",
         message: format!(
@@ -72,7 +81,13 @@ fn judge(sources: &Sources) -> Verdict {
     }
     for policy in &sources.policies {
         let (with, gateway) = beside_default(policy);
-        compiled(&with, &gateway, "McpAccessPolicy", &mut mistakes, &mut warnings);
+        compiled(
+            &with,
+            &gateway,
+            "McpAccessPolicy",
+            &mut mistakes,
+            &mut warnings,
+        );
         tested(&with, &mut mistakes, &mut warnings);
     }
     for guardrail in &sources.guardrails {
@@ -85,7 +100,13 @@ fn judge(sources: &Sources) -> Verdict {
             guardrails: vec![alone],
             ..Sources::default()
         };
-        compiled(&with, &gateway, "McpGuardrail", &mut mistakes, &mut warnings);
+        compiled(
+            &with,
+            &gateway,
+            "McpGuardrail",
+            &mut mistakes,
+            &mut warnings,
+        );
     }
     if mistakes.is_empty() {
         let warnings = warnings.iter().map(told).collect();
@@ -98,7 +119,11 @@ fn judge(sources: &Sources) -> Verdict {
 fn beside_default(policy: &Named<AccessPolicySpec>) -> (Sources, Named<GatewaySpec>) {
     let mut policy = policy.clone();
     policy.spec.target_refs.truncate(1);
-    let name = policy.spec.target_refs.first().map(|target| target.name.clone());
+    let name = policy
+        .spec
+        .target_refs
+        .first()
+        .map(|target| target.name.clone());
     let gateway = defaults(&policy.namespace, &name.unwrap_or_default());
     let sources = Sources {
         gateways: vec![gateway.clone()],
@@ -142,8 +167,15 @@ fn tested(sources: &Sources, mistakes: &mut Vec<Mistake>, warnings: &mut Vec<Mis
             if began.elapsed() > TESTS {
                 let rest = policy.spec.tests.len() - index;
                 let object = compile::ObjectId::policy(&policy.namespace, &policy.name);
-                let text = format!("{rest} that were not run now; the condition `TestsPassed` tells of them");
-                warnings.push(Mistake::new(&object, "spec.tests", "tests that are done sooner", text));
+                let text = format!(
+                    "{rest} that were not run now; the condition `TestsPassed` tells of them"
+                );
+                warnings.push(Mistake::new(
+                    &object,
+                    "spec.tests",
+                    "tests that are done sooner",
+                    text,
+                ));
                 return;
             }
             // One at a time, under its own number: the first tests are those that a long list is judged by.
@@ -151,7 +183,9 @@ fn tested(sources: &Sources, mistakes: &mut Vec<Mistake>, warnings: &mut Vec<Mis
             for copy in &mut alone.policies {
                 copy.spec.tests = copy.spec.tests.drain(..).skip(index).take(1).collect();
             }
-            let failed = run_tests(&alone).into_iter().filter(|result| !result.passed());
+            let failed = run_tests(&alone)
+                .into_iter()
+                .filter(|result| !result.passed());
             mistakes.extend(failed.map(|result| failure(&result, index)));
         }
     }
@@ -161,13 +195,24 @@ fn failure(result: &TestResult, index: usize) -> Mistake {
     let found = match (&result.problem, &result.found) {
         (Some(problem), _) => problem.clone(),
         (None, Some(found)) => {
-            let rule = result.rule.as_ref().map(|rule| format!(" by `{}`", rule.rule));
+            let rule = result
+                .rule
+                .as_ref()
+                .map(|rule| format!(" by `{}`", rule.rule));
             format!("{found:?}{}", rule.unwrap_or_default())
         }
         (None, None) => "no verdict".to_owned(),
     };
-    let expected = format!("test `{}` to come out as {:?}", result.name, result.expected);
-    Mistake::new(&result.policy, &format!("spec.tests[{index}]"), expected, found)
+    let expected = format!(
+        "test `{}` to come out as {:?}",
+        result.name, result.expected
+    );
+    Mistake::new(
+        &result.policy,
+        &format!("spec.tests[{index}]"),
+        expected,
+        found,
+    )
 }
 
 fn kind(object: &Value) -> Option<&str> {
@@ -178,7 +223,9 @@ fn kind(object: &Value) -> Option<&str> {
 fn told(mistake: &Mistake) -> String {
     let whole = mistake.to_string();
     let name = format!("{}: ", mistake.object);
-    whole.strip_prefix(&name).map_or(whole.clone(), str::to_owned)
+    whole
+        .strip_prefix(&name)
+        .map_or(whole.clone(), str::to_owned)
 }
 
 fn wrong(mistakes: impl Iterator<Item = impl ToString>) -> Verdict {

@@ -6,18 +6,31 @@
 pub mod kinds;
 pub mod pods;
 mod review;
+pub mod watched;
 pub mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use review::{Answer, Verdict};
+pub use watched::Watched;
 pub use world::{Guard, Keeper, World};
 
 use review::Review;
 
 /// The largest review that is read: an object and its old self, as the API server takes them.
 pub const LARGEST: usize = 10 * 1024 * 1024;
+
+/// The answer at a path; nothing where there is no such webhook.
+#[must_use]
+pub fn answer(path: &str, body: &[u8], world: &dyn World) -> Option<Answer> {
+    match path {
+        "/mutate-pods" => Some(mutate_pods(body, world)),
+        "/validate-pods" => Some(validate_pods(body, world)),
+        "/validate" => Some(validate(body)),
+        _ => None,
+    }
+}
 
 /// `/mutate-pods`: the pod with its guard, as a patch.
 #[must_use]

@@ -91,13 +91,16 @@ impl<'a> Case<'a> {
             }
             Guard::Unsettled(name) => {
                 return Err(refused(
-                    format!("the gateway `{name}` cannot be read, so whether it guards this pod is not known"),
+                    format!(
+                        "the gateway `{name}` cannot be read, so whether it guards this pod is not known"
+                    ),
                     "mend the gateway",
                 ));
             }
             Guard::Nobody if enforced && !is_exempt(pod, &world.exemptions(namespace)) => {
                 return Err(refused(
-                    "no gateway selects this pod, and every pod of this namespace is guarded".to_owned(),
+                    "no gateway selects this pod, and every pod of this namespace is guarded"
+                        .to_owned(),
                     "let the selector of a McpGateway match it, name one by the annotation `sallyport.dev/gateway`, or ask the platform to exempt its images",
                 ));
             }
@@ -153,15 +156,24 @@ fn minimum(pod: &Value, current: u64) -> u64 {
 fn is_exempt(pod: &Value, lists: &[Vec<String>]) -> bool {
     let mut images = Vec::new();
     for list in ["initContainers", "containers", "ephemeralContainers"] {
-        let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+        let containers = pod
+            .pointer(&format!("/spec/{list}"))
+            .and_then(Value::as_array);
         for container in containers.into_iter().flatten() {
-            images.push(container.get("image").and_then(Value::as_str).unwrap_or_default());
+            images.push(
+                container
+                    .get("image")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default(),
+            );
         }
     }
     !images.is_empty()
-        && lists
-            .iter()
-            .any(|list| images.iter().all(|image| list.iter().any(|one| one == image)))
+        && lists.iter().any(|list| {
+            images
+                .iter()
+                .all(|image| list.iter().any(|one| one == image))
+        })
 }
 
 fn texts(pod: &Value, pointer: &str) -> BTreeMap<String, String> {

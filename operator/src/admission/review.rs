@@ -11,7 +11,10 @@ pub enum Verdict {
     /// As it is, with words for the person who applied it.
     Allow { warnings: Vec<String> },
     /// With these operations applied.
-    Patch { operations: Vec<Value>, warnings: Vec<String> },
+    Patch {
+        operations: Vec<Value>,
+        warnings: Vec<String>,
+    },
     /// Not at all.
     Deny {
         /// A word for metrics, such as `HostNamespace`.
@@ -41,7 +44,7 @@ pub struct Answer {
 
 /// A question.
 #[derive(Debug)]
-pub struct Review(Request);
+pub(super) struct Review(Request);
 
 #[derive(Deserialize)]
 struct Whole {

@@ -29,7 +29,12 @@ impl World for Known {
         self.labels.clone()
     }
 
-    fn guard_of(&self, _: &str, _: &BTreeMap<String, String>, _: &BTreeMap<String, String>) -> Guard {
+    fn guard_of(
+        &self,
+        _: &str,
+        _: &BTreeMap<String, String>,
+        _: &BTreeMap<String, String>,
+    ) -> Guard {
         self.guard.clone()
     }
 
@@ -56,7 +61,8 @@ pub(super) fn keeper() -> Keeper {
     Keeper {
         name: "inventory".to_owned(),
         uid: "u1".to_owned(),
-        spec: serde_json::from_value(json!({ "server": { "port": 8080, "runAsUser": 10001 } })).unwrap(),
+        spec: serde_json::from_value(json!({ "server": { "port": 8080, "runAsUser": 10001 } }))
+            .unwrap(),
         generation: 1_790_000_000_000,
         default_resources: sallyport_policy::source::gateway::Resources::default(),
         default_pull_secrets: Vec::new(),
@@ -82,8 +88,14 @@ pub(super) fn response(body: &[u8]) -> Value {
 
 /// The object with the answer's patch applied.
 pub(super) fn patched(object: &Value, body: &[u8]) -> Value {
-    let patch = response(body).get("patch").unwrap().as_str().unwrap().to_owned();
-    let operations: json_patch::Patch = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
+    let patch = response(body)
+        .get("patch")
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let operations: json_patch::Patch =
+        serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
     let mut object = object.clone();
     json_patch::patch(&mut object, &operations).unwrap();
     object

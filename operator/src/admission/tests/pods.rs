@@ -50,11 +50,19 @@ fn a_policy_signed_between_the_two_questions_is_no_difference_and_an_old_minimum
         let world = known(Guard::By(Box::new(keeper())));
         patched(&pod(), &mutate_pods(&review("CREATE", &pod()), &world).body)
     };
-    for (name, later, allowed) in [("the same", 0, true), ("a minute", 60_000, true), ("an hour", 3_600_000, false)] {
+    for (name, later, allowed) in [
+        ("the same", 0, true),
+        ("a minute", 60_000, true),
+        ("an hour", 3_600_000, false),
+    ] {
         let mut keeper = keeper();
         keeper.generation += later;
         let world = known(Guard::By(Box::new(keeper)));
-        assert_eq!(validate_pods(&review("CREATE", &guarded), &world).allowed, allowed, "{name}");
+        assert_eq!(
+            validate_pods(&review("CREATE", &guarded), &world).allowed,
+            allowed,
+            "{name}"
+        );
     }
     // Nor may a pod ask for more than there is.
     let mut keeper = keeper();
@@ -73,20 +81,92 @@ fn who_is_guarded_is_decided_the_same_way_by_both() {
     let exempt = vec![vec!["i@sha256:00".to_owned()]];
     let other = vec![vec!["other@sha256:00".to_owned()]];
     for (name, object, labels, guard, exempt, mutated, validated) in [
-        ("nobody's pod", pod(), BTreeMap::new(), Guard::Nobody, vec![], "Allowed", "Allowed"),
-        ("nobody's pod where all are guarded", pod(), enforced.clone(), Guard::Nobody, vec![], "NotGuarded", "NotGuarded"),
-        ("exempt by all its images", pod(), enforced.clone(), Guard::Nobody, exempt, "Allowed", "Allowed"),
-        ("exempt is another image", pod(), enforced.clone(), Guard::Nobody, other, "NotGuarded", "NotGuarded"),
-        ("it asks and nobody selects it", asking, BTreeMap::new(), Guard::Nobody, vec![], "NotGuarded", "NotGuarded"),
-        ("it names a gateway that is not there", pod(), BTreeMap::new(), Guard::Missing("x".to_owned()), vec![], "NotGuarded", "NotGuarded"),
-        ("a gateway cannot be read", pod(), BTreeMap::new(), Guard::Unsettled("x".to_owned()), vec![], "NotGuarded", "NotGuarded"),
-        ("it only looks guarded", labelled, BTreeMap::new(), Guard::Nobody, vec![], "Allowed", "NotGuarded"),
+        (
+            "nobody's pod",
+            pod(),
+            BTreeMap::new(),
+            Guard::Nobody,
+            vec![],
+            "Allowed",
+            "Allowed",
+        ),
+        (
+            "nobody's pod where all are guarded",
+            pod(),
+            enforced.clone(),
+            Guard::Nobody,
+            vec![],
+            "NotGuarded",
+            "NotGuarded",
+        ),
+        (
+            "exempt by all its images",
+            pod(),
+            enforced.clone(),
+            Guard::Nobody,
+            exempt,
+            "Allowed",
+            "Allowed",
+        ),
+        (
+            "exempt is another image",
+            pod(),
+            enforced.clone(),
+            Guard::Nobody,
+            other,
+            "NotGuarded",
+            "NotGuarded",
+        ),
+        (
+            "it asks and nobody selects it",
+            asking,
+            BTreeMap::new(),
+            Guard::Nobody,
+            vec![],
+            "NotGuarded",
+            "NotGuarded",
+        ),
+        (
+            "it names a gateway that is not there",
+            pod(),
+            BTreeMap::new(),
+            Guard::Missing("x".to_owned()),
+            vec![],
+            "NotGuarded",
+            "NotGuarded",
+        ),
+        (
+            "a gateway cannot be read",
+            pod(),
+            BTreeMap::new(),
+            Guard::Unsettled("x".to_owned()),
+            vec![],
+            "NotGuarded",
+            "NotGuarded",
+        ),
+        (
+            "it only looks guarded",
+            labelled,
+            BTreeMap::new(),
+            Guard::Nobody,
+            vec![],
+            "Allowed",
+            "NotGuarded",
+        ),
     ] {
         let mut world = known(guard);
         world.labels = Some(labels);
         world.exempt = exempt;
-        assert_eq!(mutate_pods(&review("CREATE", &object), &world).reason, mutated, "{name}");
-        assert_eq!(validate_pods(&review("CREATE", &object), &world).reason, validated, "{name}");
+        assert_eq!(
+            mutate_pods(&review("CREATE", &object), &world).reason,
+            mutated,
+            "{name}"
+        );
+        assert_eq!(
+            validate_pods(&review("CREATE", &object), &world).reason,
+            validated,
+            "{name}"
+        );
     }
 }
 
@@ -94,7 +174,10 @@ fn who_is_guarded_is_decided_the_same_way_by_both() {
 fn what_is_not_known_yet_is_refused_and_not_let_through() {
     let mut world = known(Guard::Nobody);
     world.platform = None;
-    assert_eq!(mutate_pods(&review("CREATE", &pod()), &world).reason, "NotYet");
+    assert_eq!(
+        mutate_pods(&review("CREATE", &pod()), &world).reason,
+        "NotYet"
+    );
     let mut world = known(Guard::Nobody);
     world.labels = None;
     let answer = validate_pods(&review("CREATE", &pod()), &world);
@@ -109,7 +192,10 @@ fn a_denial_tells_reason_and_remedy() {
     host["spec"]["hostNetwork"] = json!(true);
     let answer = mutate_pods(&review("CREATE", &host), &world);
     assert_eq!(answer.reason, "HostNamespace");
-    let message = response(&answer.body)["status"]["message"].as_str().unwrap().to_owned();
+    let message = response(&answer.body)["status"]["message"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(message.contains("remove `hostNetwork`"), "{message}");
 }
 
@@ -117,6 +203,9 @@ fn a_denial_tells_reason_and_remedy() {
 fn updates_are_not_this_webhooks_business() {
     let world = known(Guard::By(Box::new(keeper())));
     for operation in ["UPDATE", "DELETE", "CONNECT"] {
-        assert_eq!(validate_pods(&review(operation, &pod()), &world).reason, "Allowed");
+        assert_eq!(
+            validate_pods(&review(operation, &pod()), &world).reason,
+            "Allowed"
+        );
     }
 }
