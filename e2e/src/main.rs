@@ -30,9 +30,9 @@ struct Args {
     /// What pods call the images: a JSON object, as `cargo xtask cluster load` writes it
     #[arg(long, value_name = "FILE")]
     images: PathBuf,
-    /// The chart to install
+    /// The chart to install; without it, what the cluster has is what is tried
     #[arg(long, value_name = "DIR")]
-    chart: PathBuf,
+    chart: Option<PathBuf>,
     /// Only cases whose name contains this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -64,8 +64,10 @@ fn run(args: &Args) -> Result<bool> {
     }
     let began = Instant::now();
     let bed = Bed::ready(&args.images)?;
-    if cases.iter().any(|case| case.installed) {
-        release::install(&bed, &args.chart)?;
+    if cases.iter().any(|case| case.installed)
+        && let Some(chart) = &args.chart
+    {
+        release::install(&bed, chart)?;
     }
     let mut stage = Stage::default();
     for case in cases {

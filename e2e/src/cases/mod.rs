@@ -1,5 +1,6 @@
 //! The cases, each a story with outcomes, named by what it shows.
 
+mod around;
 mod guarded;
 mod kinds;
 mod push;
@@ -37,5 +38,11 @@ pub(crate) const ALL: &[Case] = &[
         shows: "kubectl apply of a policy, while calls flow, until every pod enforces it",
         installed: true,
         run: push::run,
+    },
+    Case {
+        name: "nobody-gets-around-the-sidecar",
+        shows: "an enforced namespace, tried from another pod and with the role edit",
+        installed: true,
+        run: around::run,
     },
 ];
