@@ -73,6 +73,7 @@ impl Bed {
         .unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         fs::write(path.join("accounts.key"), key.serialize_pem()).unwrap();
+        fs::write(path.join("accounts.pub"), key.public_key_pem()).unwrap();
         let url = format!("http://127.0.0.1:{store}");
         let peers = format!("http://127.0.0.1:{peer}");
         let etcd = start(
@@ -91,7 +92,7 @@ impl Bed {
                 .args(["--cert-dir", &file("certs"), "--token-auth-file", &file("tokens.csv")])
                 .args(["--service-account-issuer", "https://kubernetes.default.svc"])
                 .args(["--service-account-signing-key-file", &file("accounts.key")])
-                .args(["--service-account-key-file", &file("accounts.key")])
+                .args(["--service-account-key-file", &file("accounts.pub")])
                 .args(["--service-cluster-ip-range", "10.0.0.0/24"])
                 .args(["--authorization-mode", "RBAC"])
                 .args(["--disable-admission-plugins", "ServiceAccount"]),

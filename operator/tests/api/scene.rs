@@ -7,7 +7,7 @@ use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, T
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::discovery::ApiCapabilities;
+use kube::discovery::Scope;
 use kube::{Api, ResourceExt as _};
 use sallyport_crds::{McpAccessPolicy, McpGateway, McpGuardrail};
 use sallyport_policy::bundle::shards::{MANIFEST, Manifest, SHARDS, shard_name};
@@ -206,8 +206,7 @@ impl<'b> Scene<'b> {
         assert_eq!(condition(&older, "Accepted").unwrap().0, "True");
         self.gateways().delete("younger", &DeleteParams::default()).await.unwrap();
         eventually(self.bed, "maps gone with a gateway without pods", || async {
-            let left = self.maps().list(&ListParams::default().labels("sallyport.dev/bundle-of=younger"));
-            left.await.unwrap().items.is_empty().then_some(())
+            self.no_maps("sallyport.dev/bundle-of=younger").await
         })
         .await;
         done("of two gateways over the same pods the younger says SelectorConflict");
@@ -281,7 +280,7 @@ impl<'b> Scene<'b> {
         done("the webhooks' certificate is believed by who believes the caBundle that the operator wrote");
     }
 
-    pub(crate) async fn a_second_replica_takes_over_and_writes_nothing_anew(self) -> Self {
+    pub(crate) async fn a_second_replica_takes_over_and_writes_nothing_anew(mut self) -> Self {
         let second = self.bed.operator("second");
         eventually(self.bed, "a second replica that is ready", || async {
             let ready = try_http(second.health, "/readyz").await?;
@@ -292,9 +291,10 @@ impl<'b> Scene<'b> {
         assert!(metrics.contains("sallyport_operator_leading 0"), "{metrics}");
         let before = self.versions().await;
         let begun = Instant::now();
-        self.operator.running.terminate();
+        let first = std::mem::replace(&mut self.operator, second);
+        first.running.terminate();
         eventually(self.bed, "another leader", || async {
-            let metrics = try_http(second.health, "/metrics").await?;
+            let metrics = try_http(self.operator.health, "/metrics").await?;
             metrics.contains("sallyport_operator_leading 1").then_some(())
         })
         .await;
@@ -303,11 +303,7 @@ impl<'b> Scene<'b> {
         let after = self.versions().await;
         assert_eq!(maps_of(&after), maps_of(&before));
         done("a second replica takes over and signs nothing anew");
-        Self {
-            bed: self.bed,
-            operator: second,
-            root: self.root,
-        }
+        self
     }
 
     pub(crate) async fn a_deleted_gateway_denies_everything_until_its_last_pod_is_gone(&self) {
@@ -331,11 +327,16 @@ impl<'b> Scene<'b> {
         let pods: Api<Pod> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
         pods.delete("inventory-0", &DeleteParams::default().grace_period(0)).await.unwrap();
         eventually(self.bed, "no ConfigMap left", || async {
-            let left = self.maps().list(&ListParams::default().labels("sallyport.dev/bundle-of"));
-            left.await.unwrap().items.is_empty().then_some(())
+            self.no_maps("sallyport.dev/bundle-of").await
         })
         .await;
         done("a deleted gateway denies everything until its last pod is gone; made anew it asks for a restart");
+    }
+
+    async fn no_maps(&self, labels: &str) -> Option<()> {
+        let list = ListParams::default().labels(labels);
+        let left = self.maps().list(&list).await.unwrap();
+        left.items.is_empty().then_some(())
     }
 
     fn gateways(&self) -> Api<McpGateway> {
@@ -528,16 +529,10 @@ fn condition(gateway: &McpGateway, kind: &str) -> Option<(String, String)> {
 fn api(bed: &Bed, version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
     let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    let scope = match namespace {
-        Some(_) => kube::discovery::Scope::Namespaced,
-        None => kube::discovery::Scope::Cluster,
-    };
-    let capabilities = ApiCapabilities {
-        scope,
-        subresources: Vec::new(),
-        operations: Vec::new(),
-    };
-    Api::dynamic(bed.client.clone(), namespace, &resource, &capabilities)
+    match namespace {
+        Some(namespace) => Api::dynamic(bed.client.clone(), &resource, &Scope::Namespaced).constrain(namespace),
+        None => Api::dynamic(bed.client.clone(), &resource, &Scope::Cluster),
+    }
 }
 
 async fn apply(bed: &Bed, version: &str, kind: &str, mut object: Value, name: &str) {
