@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use sallyport_policy::source::consistency as says;
+use serde_json::{Map, Value, json};
 
 use crate::kinds;
 
@@ -11,6 +12,9 @@ const HEADER: &str = "# Printed by `crdgen` from the types in policy/src/source;
 
 /// Our own words in schemas, which the API server does not know.
 const OWN_PREFIX: &str = "x-sallyport-";
+
+/// Where a schema keeps its CEL rules.
+pub(crate) const RULES: &str = "x-kubernetes-validations";
 
 /// A definition that cannot be printed: a mistake in this crate, never in a user's file.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +30,8 @@ pub struct Unprintable {
 /// Only if a type of ours has no schema that Kubernetes can read; the goldens prove that none does.
 pub fn files() -> Result<BTreeMap<String, String>, Unprintable> {
     let mut files = BTreeMap::new();
-    for (name, definition) in definitions()? {
+    for (name, mut definition) in definitions()? {
+        in_words_of_the_schema(&mut definition);
         let yaml = serde_yaml::to_string(&definition).map_err(|error| Unprintable {
             kind: name.clone(),
             reason: error.to_string(),
@@ -36,7 +41,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Unprintable> {
     Ok(files)
 }
 
-/// The definitions as the API server takes them, by plural name.
+/// The definitions with every rule that they state, by plural name.
 pub(crate) fn definitions() -> Result<BTreeMap<String, Value>, Unprintable> {
     let mut definitions = BTreeMap::new();
     for definition in kinds::definitions() {
@@ -49,6 +54,50 @@ pub(crate) fn definitions() -> Result<BTreeMap<String, Value>, Unprintable> {
         definitions.insert(name, value);
     }
     Ok(definitions)
+}
+
+/// Takes out the rules that CEL cannot judge and says the same in the schema's own words: CEL sees no field whose values
+/// may be of several types, and the API server refuses a definition with a rule about one.
+fn in_words_of_the_schema(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let mut more = Map::new();
+            if let Some(Value::Array(rules)) = fields.get_mut(RULES) {
+                rules.retain(|rule| {
+                    match rule.get("message").and_then(Value::as_str).and_then(words) {
+                        Some(words) => {
+                            more.extend(words);
+                            false
+                        }
+                        None => true,
+                    }
+                });
+            }
+            fields.retain(|key, value| {
+                key != RULES || value.as_array().is_none_or(|rules| !rules.is_empty())
+            });
+            fields.extend(more);
+            fields.values_mut().for_each(in_words_of_the_schema);
+        }
+        Value::Array(items) => items.iter_mut().for_each(in_words_of_the_schema),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What the schema says for a sentence that CEL cannot judge.
+fn words(sentence: &str) -> Option<Map<String, Value>> {
+    let words = match sentence {
+        says::SOME_SUBJECT => json!({ "minProperties": 1 }),
+        says::OPERATOR_VALUES => {
+            let alone = json!({ "enum": ["Exists", "DoesNotExist"] });
+            json!({ "anyOf": [
+                { "properties": { "operator": alone, "values": { "maxItems": 0 } } },
+                { "properties": { "operator": { "not": alone }, "values": { "minItems": 1 } }, "required": ["values"] },
+            ] })
+        }
+        _ => return None,
+    };
+    words.as_object().cloned()
 }
 
 /// Takes out our own words, and `nullable`: two ways to say nothing would be one too many, and CEL's `has` tells them apart.

@@ -2,16 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::generate::{Unprintable, definitions};
+use crate::generate::{RULES, Unprintable, definitions};
 
 const HEAD: &str = "# Reference of the kinds
 
 Printed by `crdgen` from the types in `policy/src/source`; edit those. Everything is `sallyport.dev/v1alpha1`. A field in
 bold must be given. What a field exactly does, where two people would guess differently, is tested law by law.
 ";
-
-/// Where a schema keeps its CEL rules.
-const RULES: &str = "x-kubernetes-validations";
 
 /// The page as Markdown.
 ///

@@ -183,13 +183,19 @@ fn files_are_refused_for_what_cel_refuses_and_with_its_words() {
     }
 }
 
+/// Said by the schema's own words, because CEL does not see the fields: a value there may be of several types.
+const WITHOUT_CEL: [&str; 2] = [says::SOME_SUBJECT, says::OPERATOR_VALUES];
+
 #[test]
 fn every_cel_rule_is_in_the_table_above() {
     let mut sentences = BTreeSet::new();
     for text in generate::files().unwrap().values() {
         collect(&serde_yaml::from_str(text).unwrap(), &mut sentences);
     }
-    let table = BROKEN.iter().map(|(sentence, ..)| *sentence);
+    let table = BROKEN
+        .iter()
+        .map(|(sentence, ..)| *sentence)
+        .filter(|sentence| !WITHOUT_CEL.contains(sentence));
     let known: BTreeSet<String> = table.chain(NOT_IN_FILES).map(str::to_owned).collect();
     assert_eq!(sentences, known);
 }

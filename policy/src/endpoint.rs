@@ -123,6 +123,26 @@ pub fn forwarded_header(name: &str) -> Result<HeaderName, NotForwarded> {
     Ok(header)
 }
 
+/// Whether every server reads a path alike: no escapes, dot segments, backslashes, parameters or doubled slashes.
+#[must_use]
+pub fn is_plain_path(path: &str) -> bool {
+    let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'%' | b'\\' | b';' | b'#');
+    let dots = || path.split('/').any(|part| part == "." || part == "..");
+    path.starts_with('/') && !path.bytes().any(odd) && !path.contains("//") && !dots()
+}
+
+/// Whether a plain path is an endpoint or below it. Servers differ in case and in the slash at the end.
+#[must_use]
+pub fn is_within(path: &str, endpoint: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let endpoint = endpoint.trim_end_matches('/').to_ascii_lowercase();
+    if endpoint.is_empty() {
+        return path == "/";
+    }
+    path.strip_prefix(&endpoint)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

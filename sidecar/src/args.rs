@@ -32,6 +32,18 @@ pub(crate) struct Args {
     /// Where /livez, /readyz and /metrics are served; nowhere by default
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
+    /// Where the kubelet's probes are answered: /livez, /startz, /readyz and the recorded ones; nowhere by default
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) probes: Option<String>,
+    /// A probe of another container, performed for the kubelet when it asks for PATH; may be repeated
+    #[arg(long = "probe", value_name = "PATH=JSON")]
+    pub(crate) recorded: Vec<String>,
+    /// Socket at which the validator reports; with it nothing is served before it did
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proof: Option<PathBuf>,
+    /// User id of the validator
+    #[arg(long, value_name = "UID", default_value_t = 60102)]
+    pub(crate) validator_uid: u32,
     /// Folder of our own for recordings, pins and what was seen of the policy
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,

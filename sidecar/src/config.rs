@@ -11,6 +11,7 @@ use http::Uri;
 use sallyport_policy::name::GatewayName;
 use sallyport_sidecar::bundle::Demand;
 use sallyport_sidecar::credential::{Credential, HeaderCredential, Secret};
+use sallyport_sidecar::pod::probes::{Endpoint, Probes};
 use sallyport_sidecar::run::Target;
 use sallyport_sidecar::tls::{ListenerTls, TlsFiles};
 use tracing_subscriber::filter::Targets;
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) minimum_generation: u64,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: Option<SocketAddr>,
+    pub(crate) probes: Option<(SocketAddr, Probes)>,
+    pub(crate) proof: Option<Proof>,
     pub(crate) state: PathBuf,
     /// Most bytes of recordings.
     pub(crate) recordings: Option<u64>,
@@ -34,6 +37,12 @@ pub(crate) struct Config {
     /// PEM text.
     pub(crate) ca: Option<Vec<u8>>,
     pub(crate) log: Targets,
+}
+
+/// Where the validator reports, and as whom.
+pub(crate) struct Proof {
+    pub(crate) socket: PathBuf,
+    pub(crate) validator: u32,
 }
 
 impl Config {
@@ -47,6 +56,10 @@ impl Config {
             minimum_generation,
             listen,
             admin,
+            probes,
+            recorded,
+            proof,
+            validator_uid,
             state,
             recordings,
             path,
@@ -75,6 +88,16 @@ impl Config {
         );
         let path = mistakes.take(Some(path_of(path)));
         let target = mistakes.take(Some(target(upstream.as_deref(), sse, &command)));
+        let probes = mistakes.take_all(probes_of(
+            probes.as_deref(),
+            &recorded,
+            target.as_ref(),
+            path.as_deref(),
+        ));
+        let proof = proof.map(|socket| Proof {
+            socket,
+            validator: validator_uid,
+        });
         let tls = mistakes.take(tls_of(tls_cert, tls_key));
         let ca = mistakes.take(ca.map(|file| readable("--ca", &file)));
         let log = mistakes.take(Some(levels(&log)));
@@ -85,6 +108,8 @@ impl Config {
                 minimum_generation: generation?,
                 listen: listen?,
                 admin,
+                probes: probes?,
+                proof,
                 state: state?,
                 recordings,
                 path: path?,
@@ -232,6 +257,38 @@ fn target(upstream: Option<&str>, sse: bool, command: &[String]) -> Result<Targe
             } else {
                 Target::Http(uri)
             })
+        }
+    }
+}
+
+/// Nothing without an address; then no probe may be recorded either.
+fn probes_of(
+    listen: Option<&str>,
+    recorded: &[String],
+    target: Option<&Target>,
+    path: Option<&str>,
+) -> Result<Option<(SocketAddr, Probes)>, Vec<String>> {
+    let Some(listen) = listen else {
+        return if recorded.is_empty() {
+            Ok(None)
+        } else {
+            Err(vec!["--probe: needs `--probes ADDR` too".into()])
+        };
+    };
+    let server = match target {
+        Some(Target::Http(uri) | Target::Sse(uri)) => Some(uri),
+        Some(Target::Stdio { .. }) | None => None,
+    };
+    let mcp = Endpoint {
+        port: server.and_then(Uri::port_u16),
+        path: server.map(Uri::path).or(path).unwrap_or("/"),
+    };
+    match (address("--probes", listen), Probes::read(recorded, mcp)) {
+        (Ok(address), Ok(probes)) => Ok(Some((address, probes))),
+        (address, probes) => {
+            let mut mistakes = probes.err().unwrap_or_default();
+            mistakes.extend(address.err());
+            Err(mistakes)
         }
     }
 }

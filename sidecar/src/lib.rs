@@ -19,6 +19,7 @@ pub mod journal;
 pub mod listen;
 pub mod memory;
 pub mod metrics;
+pub mod pod;
 pub mod ready;
 pub mod record;
 pub mod run;

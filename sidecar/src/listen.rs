@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::ReplyBody;
+use crate::pod::door::Door;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -45,6 +46,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Listening {
     pub tls: Option<TlsAcceptor>,
+    /// In a pod: what stands before everything else.
+    pub door: Option<Arc<Door>>,
     /// Most connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
     /// Cancelled when the process should stop taking work.
@@ -87,15 +90,17 @@ where
 {
     let Listening {
         tls,
+        door,
         connections,
         stop,
         drain: limit,
     } = listening;
-    let door = Door {
+    let entrance = Entrance {
         listener,
         slots: Arc::new(Semaphore::new(connections)),
         closed: CancellationToken::new(),
         tls,
+        door,
     };
     let graceful = GracefulShutdown::new();
     let stopped = stop.cancelled();
@@ -103,7 +108,7 @@ where
     loop {
         tokio::select! {
             () = &mut stopped => break,
-            guest = door.accept() => door.receive(guest, &service, Some(graceful.watcher())),
+            guest = entrance.accept() => entrance.receive(guest, &service, Some(graceful.watcher())),
         }
     }
     let drained = drain(graceful, limit);
@@ -111,19 +116,20 @@ where
     loop {
         tokio::select! {
             () = &mut drained => break,
-            guest = door.accept() => door.receive(guest, &service, None),
+            guest = entrance.accept() => entrance.receive(guest, &service, None),
         }
     }
-    door.closed.cancel();
+    entrance.closed.cancel();
 }
 
 /// Where connections come in.
-struct Door {
+struct Entrance {
     listener: TcpListener,
     slots: Arc<Semaphore>,
     /// Cancelled when whoever is still there has to go.
     closed: CancellationToken,
     tls: Option<TlsAcceptor>,
+    door: Option<Arc<Door>>,
 }
 
 /// A connection, and its place among all.
@@ -133,7 +139,7 @@ struct Guest {
     slot: OwnedSemaphorePermit,
 }
 
-impl Door {
+impl Entrance {
     /// The next connection, when there is a place for it.
     async fn accept(&self) -> Guest {
         loop {
@@ -167,8 +173,16 @@ impl Door {
         }
         let service = service.clone();
         let tls = self.tls.clone();
+        let door = self.door.clone();
         let closed = self.closed.clone();
         let serving = async move {
+            let stream = match door {
+                None => stream,
+                Some(door) => match door.enter(stream, peer).await {
+                    Some(stream) => stream,
+                    None => return,
+                },
+            };
             match tls {
                 None => connection(TokioIo::new(stream), peer, service, watcher).await,
                 Some(acceptor) => {

@@ -7,7 +7,8 @@ mod args;
 mod config;
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use sallyport_sidecar::credential::Credential;
 use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
 use sallyport_sidecar::listen::own_hosts;
+use sallyport_sidecar::pod::door::Door;
+use sallyport_sidecar::pod::proven::Proven;
+use sallyport_sidecar::pod::report::Reports;
 use sallyport_sidecar::ready::Kit;
 use sallyport_sidecar::record::{Options, Recorder, Spool};
 use sallyport_sidecar::run::{Parts, Running, start};
@@ -35,8 +39,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use zeroize::Zeroizing;
 
 use args::Args;
-use config::Config;
+use config::{Config, Proof};
 
+/// Absent where the kernel was started without IPv6.
+const IPV6: &str = "/proc/net/if_inet6";
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 /// What goes to stdout, a JSON object a line: ends of calls, and requests refused before they were calls.
@@ -114,11 +120,15 @@ struct Guard {
     waiting: Option<BlockReady>,
 }
 
-async fn assemble(config: Config) -> anyhow::Result<Guard> {
+async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let listener = bind(config.listen).await?;
     let admin = match config.admin {
         Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let probes = match config.probes.take() {
+        Some((address, probes)) => Some((bind(address).await?, probes)),
         None => None,
     };
     let ledger = Ledger::open(&config.state, config.minimum_generation)?;
@@ -142,11 +152,17 @@ async fn assemble(config: Config) -> anyhow::Result<Guard> {
         .first(&kit)
         .context("cannot start, not even to deny everything")?;
     let readiness = Readiness::default();
+    let door = match config.proof.take() {
+        Some(proof) => Some(door(&config.state, proof, &readiness)?),
+        None => None,
+    };
     let waiting = (!supply.is_verified()).then(|| readiness.block("policy"));
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let running = start(Parts {
         listener,
         admin,
+        door,
+        probes,
         tls: config.tls,
         path: config.path,
         target: config.target,
@@ -171,10 +187,25 @@ async fn assemble(config: Config) -> anyhow::Result<Guard> {
     })
 }
 
+/// Where the kernel was started without IPv6, `[::]` means every address all the same.
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))
+    let bound = match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED && !Path::new(IPV6).exists() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    };
+    bound.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// The door before the listener of a pod, and the socket at which the validator opens it.
+fn door(state: &Path, proof: Proof, readiness: &Readiness) -> anyhow::Result<Arc<Door>> {
+    let proven = Arc::new(Proven::open(state, readiness)?);
+    let door = Arc::new(Door::new(Arc::clone(&proven))?);
+    let reports = Reports::bind(&proof.socket, proof.validator, door.key(), proven)
+        .with_context(|| format!("cannot listen at `{}`", proof.socket.display()))?;
+    tokio::spawn(reports.take());
+    Ok(door)
 }
 
 /// A pod's image may hold no trust store. Then nobody outside is believed, and whoever needs one hears it.

@@ -27,6 +27,8 @@ use crate::journal::Journal;
 use crate::listen::{Listening, serve};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::pod::door::Door;
+use crate::pod::probes::{self, Probes};
 use crate::ready::{Kit, NotReady};
 use crate::record::Recorder;
 use crate::tls::{ListenerTls, Trust};
@@ -60,6 +62,9 @@ pub enum Target {
 pub struct Parts {
     pub listener: TcpListener,
     pub admin: Option<TcpListener>,
+    /// In a pod: the door before the listener, and the port of probes.
+    pub door: Option<Arc<Door>>,
+    pub probes: Option<(TcpListener, Probes)>,
     pub tls: Option<Arc<ListenerTls>>,
     /// Path of the MCP endpoint, as clients see it.
     pub path: String,
@@ -146,7 +151,15 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     gateway.recorder.anchor_to(anchor(&gateway.policy().bundle));
     let readiness = parts.readiness;
     let mut serving = vec![tokio::spawn(tidy(Arc::clone(&gateway)))];
-    serving.push(serve_mcp(Arc::clone(&gateway), parts.listener, parts.tls));
+    serving.push(serve_mcp(
+        Arc::clone(&gateway),
+        parts.listener,
+        parts.tls,
+        parts.door,
+    ));
+    if let Some((listener, probes)) = parts.probes {
+        serving.push(serve_probes(&gateway, listener, probes, readiness.clone()));
+    }
     if let Some(listener) = parts.admin {
         serving.push(serve_admin(&gateway, listener, readiness.clone()));
     }
@@ -212,6 +225,7 @@ fn serve_mcp(
     gateway: Arc<Gateway>,
     listener: TcpListener,
     tls: Option<Arc<ListenerTls>>,
+    door: Option<Arc<Door>>,
 ) -> tokio::task::JoinHandle<()> {
     let acceptor = tls
         .as_ref()
@@ -227,6 +241,7 @@ fn serve_mcp(
     }
     let listening = Listening {
         tls: acceptor,
+        door,
         connections: CONNECTIONS,
         stop: gateway.stop.clone(),
         drain: DRAIN,
@@ -243,6 +258,7 @@ fn serve_admin(
 ) -> tokio::task::JoinHandle<()> {
     let listening = Listening {
         tls: None,
+        door: None,
         connections: 64,
         stop: gateway.stop.clone(),
         drain: Duration::from_secs(2),
@@ -251,6 +267,24 @@ fn serve_admin(
     tokio::spawn(serve(listener, listening, move |peer, request| {
         let reply = admin::answer(&metrics, &readiness, peer, &request);
         async move { reply }
+    }))
+}
+
+fn serve_probes(
+    gateway: &Gateway,
+    listener: TcpListener,
+    probes: Probes,
+    readiness: Readiness,
+) -> tokio::task::JoinHandle<()> {
+    let listening = Listening {
+        tls: None,
+        door: None,
+        connections: 64,
+        stop: gateway.stop.clone(),
+        drain: Duration::from_secs(2),
+    };
+    tokio::spawn(serve(listener, listening, move |_, request| {
+        probes::serve(probes.clone(), readiness.clone(), request)
     }))
 }
 

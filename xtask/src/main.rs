@@ -4,6 +4,7 @@ mod attacks;
 mod bench;
 mod checks;
 mod client;
+mod cluster;
 mod conformance;
 mod console;
 mod demo;
@@ -60,7 +61,11 @@ enum Command {
         write_docs: bool,
     },
     /// Puts the guard in front of two servers that nobody here wrote, and shows what it does.
-    Demo,
+    Demo {
+        /// On a real cluster, which is started if none runs.
+        #[arg(long)]
+        cluster: bool,
+    },
     /// Measures the guard beside nginx and Envoy, and says which goals are met.
     Bench(bench::BenchArgs),
     /// Many clients of every revision at once, servers that fail, guards that are killed: nothing may leak, mix or run twice.
@@ -107,6 +112,11 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// A real Kubernetes cluster of one node, in namespaces of its own.
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
     /// Installs what the other commands need, and nothing else.
     Setup,
 }
@@ -130,7 +140,8 @@ fn run(args: Args) -> Result<bool> {
             Ok(conformance::run(&conformance::Choice { requirements, run }))
         }
         Command::Matrix { row, write_docs } => matrix::alone(row.as_deref(), write_docs),
-        Command::Demo => demo::run(),
+        Command::Demo { cluster: false } => demo::run(),
+        Command::Demo { cluster: true } => cluster::test(None),
         Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Soak {
             only,
@@ -158,6 +169,7 @@ fn run(args: Args) -> Result<bool> {
             });
             Ok(tally.close())
         }
+        Command::Cluster { action } => cluster::run(action),
         Command::Setup => setup::everything().map(|()| true),
     }
 }

@@ -196,6 +196,8 @@ async fn assemble(args: &UpArgs, in_force: InForce, site: Site<'_>) -> Result<Gu
     let parts = Parts {
         listener: site.listener,
         admin,
+        door: None,
+        probes: None,
         tls: tls(args)?,
         path: site.path.to_owned(),
         target,

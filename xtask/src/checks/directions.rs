@@ -26,6 +26,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "sallyport-crds",
             "sallyport-sidecar",
             "sallyport-recorder",
+            "sallyport-operator",
             "sallyport-cli",
         ],
         "policy is pure: it waits for nothing, opens nothing and knows no cluster",
@@ -41,6 +42,20 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "sallyport-cli",
         ],
         "the kinds are types and their YAML",
+    ),
+    (
+        "sallyport-capture",
+        &[
+            "tokio",
+            "hyper",
+            "kube",
+            "kube-client",
+            "sallyport-crds",
+            "sallyport-sidecar",
+            "sallyport-recorder",
+            "sallyport-cli",
+        ],
+        "the rules do not know who loads them",
     ),
     (
         "sallyport-recorder",
@@ -65,6 +80,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "sallyport-cli",
         ],
         "the proxy has no cluster client and no YAML in it",
+    ),
+    (
+        "sallyport-operator",
+        &["sallyport-sidecar", "sallyport-recorder", "sallyport-cli"],
+        "the operator reaches sidecars through their network interface alone",
     ),
 ];
 

@@ -14,7 +14,7 @@ const STAMP: &str = ".complete";
 ///
 /// # Errors
 /// Those of `install`; the folder is then left without its stamp, and the next run starts anew.
-pub(super) fn ready(
+pub(crate) fn ready(
     name: &str,
     recipe: &str,
     what: &str,

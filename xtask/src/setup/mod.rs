@@ -5,6 +5,7 @@
 //! missing, and it is said.
 
 mod cache;
+mod go;
 mod node;
 mod python;
 mod tools;
@@ -18,12 +19,17 @@ use anyhow::{Context, Result, bail};
 use crate::console::say;
 use crate::process;
 
+pub(crate) use cache::ready as cached;
+pub(crate) use go::go;
 pub(crate) use node::{Inspector, Node, Suite};
 pub(crate) use python::Python;
 pub(crate) use tools::{cargo_deny, cpp, envoy, git, go_program, nginx};
 
 /// Downloads and builds are bounded, so that a registry that hangs cannot hang a run.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
+
+/// The largest program that is built from source, with everything below it.
+pub(crate) const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 
 /// What `cargo xtask setup` does.
 pub(crate) fn everything() -> Result<()> {
@@ -53,7 +59,7 @@ pub(crate) fn everything() -> Result<()> {
 }
 
 /// Installs Debian packages, which needs root; tells what to do where that is not so.
-fn apt(packages: &[&str], why: &str) -> Result<()> {
+pub(crate) fn apt(packages: &[&str], why: &str) -> Result<()> {
     let list = packages.join(" ");
     say(&format!("installing {list} from Debian: {why}"));
     if !rustix::process::geteuid().is_root() {

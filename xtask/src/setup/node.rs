@@ -33,6 +33,11 @@ impl Node {
         self.folder.join("node_modules/node/bin/node")
     }
 
+    /// Every package, by its name.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.folder.join("node_modules")
+    }
+
     /// The start script of `@modelcontextprotocol/server-everything`.
     pub(crate) fn everything(&self) -> PathBuf {
         self.folder

@@ -52,19 +52,7 @@ impl Python {
 }
 
 fn fetch(list: &Path, folder: &Path) -> Result<()> {
-    // Debian's python3 has the module `venv` but not what it needs to put pip in.
-    let whole = Command::new("python3")
-        .args(["-c", "import ensurepip, venv"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !whole {
-        apt(
-            &["python3", "python3-venv"],
-            "Python 3 with venv is needed for the Python SDKs",
-        )?;
-    }
-    step(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-    let python = folder.join("bin/python");
+    let python = environment(folder)?;
     let mut pip = Command::new(&python);
     pip.args([
         "-m",
@@ -80,4 +68,21 @@ fn fetch(list: &Path, folder: &Path) -> Result<()> {
         anyhow::bail!("the environment in {} does not start", folder.display());
     }
     Ok(())
+}
+
+/// An empty virtual environment; gives its Python.
+pub(super) fn environment(folder: &Path) -> Result<PathBuf> {
+    // Debian's python3 has the module `venv` but not what it needs to put pip in.
+    let whole = Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !whole {
+        apt(
+            &["python3", "python3-venv"],
+            "Python 3 with venv is needed for the Python packages",
+        )?;
+    }
+    step(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    Ok(folder.join("bin/python"))
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{INSTALL_LIMIT, Python, apt, cache, read, starts, step};
+use super::{INSTALL_LIMIT, Python, apt, cache, go, read, starts, step};
 use crate::{process, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
@@ -91,14 +91,4 @@ pub(crate) fn go_program(name: &str, source: &Path) -> Result<PathBuf> {
         step(&mut build)
     })?;
     Ok(folder.join(name))
-}
-
-/// Go from the path, from where its own installer puts it, or from Debian.
-fn go() -> Result<PathBuf> {
-    let usual = ["go", "/usr/local/go/bin/go"].map(PathBuf::from);
-    if let Some(found) = usual.iter().find(|program| starts(program, "version")) {
-        return Ok(found.clone());
-    }
-    apt(&["golang-go"], "one of the JSON readers is Go's")?;
-    Ok(PathBuf::from("go"))
 }

@@ -167,6 +167,8 @@ impl Plan {
         let running = start(Parts {
             listener,
             admin: None,
+            door: None,
+            probes: None,
             tls: self.tls,
             path: "/mcp".to_owned(),
             target: self.target,

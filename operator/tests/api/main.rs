@@ -1,0 +1,42 @@
+//! The operator as a process, before a real API server. Where no API server was built the test says so and shows nothing.
+
+mod bed;
+mod scene;
+mod sidecar;
+
+use bed::{Bed, api_server};
+use scene::Scene;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_does_its_work_on_a_real_api_server() {
+    let Some(server) = api_server() else {
+        println!("not shown here: no kube-apiserver; `cargo xtask cluster up` builds one");
+        return;
+    };
+    let bed = Bed::up(&server).await;
+    let scene = Scene::set(&bed).await;
+    scene.a_gateway_becomes_a_signed_bundle_in_four_maps().await;
+    scene
+        .a_changed_policy_is_signed_anew_and_pods_are_touched()
+        .await;
+    scene
+        .sidecars_of_this_pod_and_gateway_alone_are_let_in_and_make_it_programmed()
+        .await;
+    scene
+        .bundles_that_are_edited_or_deleted_are_repaired()
+        .await;
+    scene.what_is_at_rest_is_not_written().await;
+    scene.the_younger_of_two_gateways_loses_the_pods().await;
+    scene
+        .policies_and_guardrails_are_told_how_far_they_are()
+        .await;
+    scene
+        .webhooks_believe_the_authority_that_serves_them()
+        .await;
+    let scene = scene
+        .a_second_replica_takes_over_and_writes_nothing_anew()
+        .await;
+    scene
+        .a_deleted_gateway_denies_everything_until_its_last_pod_is_gone()
+        .await;
+}

@@ -1,0 +1,3 @@
+module sallyport.dev/pause
+
+go 1.22
