@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod guard;
 pub mod hold;
 pub mod identity;
+pub mod idle;
 pub mod inbound;
 pub mod journal;
 pub mod listen;

@@ -18,8 +18,7 @@ const TOKEN_SECONDS: u32 = 3600;
 const READABLE: u32 = 292;
 
 pub(super) fn add(pod: &mut Value, guarding: &Guarding<'_>) -> Result<(), Denial> {
-    let volumes = tree::list(tree::spec(pod)?, "volumes")?;
-    volumes.push(policy(guarding));
+    let mut volumes = vec![policy(guarding)];
     volumes.push(json!({ "name": STATE, "emptyDir": { "sizeLimit": STATE_LIMIT } }));
     volumes.push(control());
     volumes.push(memory(PROOF));
@@ -42,6 +41,8 @@ pub(super) fn add(pod: &mut Value, guarding: &Guarding<'_>) -> Result<(), Denial
             "secret": { "secretName": tls.secret_ref.name, "defaultMode": READABLE },
         }));
     }
+    // First, so that what others add at the end moves none of ours.
+    tree::list(tree::spec(pod)?, "volumes")?.splice(0..0, volumes);
     Ok(())
 }
 
