@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::child::{self, Said, Teller};
 
+/// What is refused is refused at once.
+const ATTEMPT: Duration = Duration::from_secs(15);
 /// One question or one change; a wait says its own limit.
 const WORD: Duration = Duration::from_secs(60);
 
@@ -15,12 +17,22 @@ const WORD: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Kubectl {
     namespace: String,
+    user: Option<String>,
 }
 
 impl Kubectl {
     pub(crate) fn within(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            user: None,
+        }
+    }
+
+    /// The same namespace as somebody else, by impersonation: RBAC and admission see that user and no other.
+    pub(crate) fn acting_as(&self, user: &str) -> Self {
+        Self {
+            user: Some(user.to_owned()),
+            ..self.clone()
         }
     }
 
@@ -31,6 +43,18 @@ impl Kubectl {
     /// Whatever comes of it.
     pub(crate) fn ask(&self, words: &[&str], input: &str) -> Result<Said> {
         child::run(self.command().args(words), input, WORD)
+    }
+
+    /// Whatever comes of it in a short while; what still runs then was not refused.
+    pub(crate) fn try_for_a_while(&self, words: &[&str], input: &str) -> Result<Said> {
+        let tried = child::run(self.command().args(words), input, ATTEMPT);
+        tried.or_else(|error| {
+            Ok(Said {
+                good: true,
+                stdout: String::new(),
+                stderr: format!("{error:#}"),
+            })
+        })
     }
 
     /// Its stdout, or an error with what it complained about.
@@ -99,6 +123,9 @@ impl Kubectl {
     fn command(&self) -> Command {
         let mut command = Command::new("kubectl");
         command.args(["--namespace", &self.namespace]);
+        if let Some(user) = &self.user {
+            command.args(["--as", user, "--as-group", "system:authenticated"]);
+        }
         command
     }
 }

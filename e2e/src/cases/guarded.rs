@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use crate::bed::Bed;
 use crate::client::{ran, told};
-use crate::kubectl::{Kubectl, at};
-use crate::scene::Scene;
+use crate::kubectl::at;
+use crate::scene::{self, Scene};
 use crate::stage::Stage;
 
 pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
     let scene = Scene::set(bed, "e2e-guarded", 1)?;
-    let pod = pod(scene.kubectl())?;
+    let pod = scene.pod()?;
     let server = pod
         .pointer("/spec/containers/0/image")
         .and_then(Value::as_str);
@@ -31,7 +31,7 @@ fn talked(stage: &mut Stage, bed: &Bed, scene: &Scene) -> Result<()> {
         json!({ "as": "echo", "do": "call", "name": "echo", "arguments": { "message": "from the stock room" } }),
         json!({ "as": "env", "do": "call", "name": "get-env" }),
     ];
-    let report = scene.clerk(bed)?.take(scene.kubectl(), &steps)?;
+    let report = scene.clerk(bed)?.take(scene.clients(), &steps)?;
     let outcome = |name: &str| {
         report
             .pointer(&format!("/outcomes/{name}"))
@@ -58,7 +58,7 @@ fn talked(stage: &mut Stage, bed: &Bed, scene: &Scene) -> Result<()> {
 
 /// Nobody gets an answer of the server without a token: neither through the Service nor at the pod's own address.
 fn strangers(stage: &mut Stage, scene: &Scene, pod: &Value) -> Result<()> {
-    let refused = scene.place(None).take(scene.kubectl(), &[]);
+    let refused = scene.place(None).take(scene.clients(), &[]);
     stage.check("a client without a token is turned away", refused.is_err());
     let address = pod
         .pointer("/status/podIP")
@@ -71,41 +71,15 @@ fn strangers(stage: &mut Stage, scene: &Scene, pod: &Value) -> Result<()> {
             format!("http://{address}:8080/mcp"),
         ),
     ] {
-        let answer = post(scene.kubectl(), &url)?;
+        let answer = scene::post(scene.clients(), &url)?;
         stage.check_in(
             &format!("through {way}, an initialize without a token gets no server's answer"),
             matches!(at(&answer, "/status").as_u64(), Some(401 | 403 | 421))
-                && !is_the_servers(&answer),
+                && !scene::is_the_servers(&answer),
             &answer,
         );
     }
     Ok(())
-}
-
-/// Sends an `initialize` without a token from the client's pod: status and body, or the error of the connection.
-fn post(kubectl: &Kubectl, url: &str) -> Result<Value> {
-    const SCRIPT: &str = r#"
-        const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'stranger', version: '1' } } });
-        const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-        const said = await fetch(process.argv[1], { method: 'POST', headers, body, signal: AbortSignal.timeout(5000) })
-          .then(async (answer) => ({ status: answer.status, body: await answer.text() }), (error) => ({ error: String(error.cause ?? error) }));
-        console.log(JSON.stringify(said));
-        process.exit(0);
-    "#;
-    let words = ["node", "--input-type=module", "-e", SCRIPT, url];
-    let said = kubectl.exec(crate::client::POD, &words, "")?;
-    serde_json::from_str(&said.stdout).with_context(|| said.stderr)
-}
-
-fn is_the_servers(answer: &Value) -> bool {
-    answer.to_string().contains("serverInfo")
-}
-
-fn pod(kubectl: &Kubectl) -> Result<Value> {
-    let pods = kubectl.get(&["pods", "--selector", "app=everything"])?;
-    pods.pointer("/items/0")
-        .cloned()
-        .context("the server's pod")
 }
 
 /// A native sidecar: an init container that is started again.

@@ -1,6 +1,8 @@
 //! The cases, each a story with outcomes, named by what it shows.
 
+mod around;
 mod guarded;
+mod kinds;
 mod push;
 
 use anyhow::Result;
@@ -13,18 +15,34 @@ use crate::stage::Stage;
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) shows: &'static str,
+    /// Whether Sallyport must be installed for it.
+    pub(crate) installed: bool,
     pub(crate) run: fn(&mut Stage, &Bed) -> Result<()>,
 }
 
 pub(crate) const ALL: &[Case] = &[
     Case {
+        name: "the-kinds-are-accepted",
+        shows: "our definitions, and every example of them, on the API server itself",
+        installed: false,
+        run: kinds::run,
+    },
+    Case {
         name: "an-unchanged-server-is-guarded",
         shows: "a server's image as its authors ship it, one gateway, one policy, an official client",
+        installed: true,
         run: guarded::run,
     },
     Case {
         name: "a-changed-policy-is-in-force",
         shows: "kubectl apply of a policy, while calls flow, until every pod enforces it",
+        installed: true,
         run: push::run,
+    },
+    Case {
+        name: "nobody-gets-around-the-sidecar",
+        shows: "an enforced namespace, tried from another pod and with the role edit",
+        installed: true,
+        run: around::run,
     },
 ];

@@ -57,7 +57,7 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
 /// Applies a policy while calls flow; whether calls came out otherwise, and how long after the apply was given.
 fn change(scene: &Scene, clerk: &Place, policy: &str) -> Result<(bool, Duration, Value)> {
     let arguments = json!({ "message": "still here?" });
-    let mut calls = clerk.until_it_changes(scene.kubectl(), "echo", &arguments, PATIENCE)?;
+    let mut calls = clerk.until_it_changes(scene.clients(), "echo", &arguments, PATIENCE)?;
     let began = SystemTime::now().duration_since(UNIX_EPOCH)?;
     scene.kubectl().apply(policy)?;
     let line = calls.line()?;

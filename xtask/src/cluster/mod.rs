@@ -170,10 +170,8 @@ fn down() -> Result<()> {
         Some(life) => step("processes ended", || life.end())?,
         None => say("no cluster runs"),
     }
-    step("control groups and files removed", || {
-        groups::remove(&layout.group())?;
-        clear(&layout.state)
-    })
+    step("control groups removed", || groups::remove(&layout.group()))?;
+    step("files removed", || clear(&layout.state))
 }
 
 fn status() -> Result<bool> {
