@@ -31,6 +31,7 @@ use crate::distribute::touch::Toucher;
 use crate::distribute::{Root, Signer};
 use crate::health::{Health, text};
 use crate::inject::Platform;
+use crate::inject::names::MOUNTS;
 use crate::lease::{Candidate, until};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -95,7 +96,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         sidecar_image,
         capture_image,
         root_key: replica.root.public_hex(),
-        control: Vec::new(),
+        control: control_flags(&service, &replica.namespace, control.port()),
     };
     replica.run(service, platform, listeners).await
 }
@@ -281,6 +282,14 @@ impl Replica {
         anyhow::ensure!(asked, "a part of the operator ended");
         Ok(())
     }
+}
+
+/// How sidecars find the control endpoint, and what they show there.
+fn control_flags(service: &str, namespace: &str, port: u16) -> Vec<String> {
+    vec![
+        format!("--control={service}.{namespace}.svc:{port}"),
+        format!("--control-token={MOUNTS}/control/token"),
+    ]
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -14,14 +14,14 @@ use bytes::Bytes;
 use sallyport_attacks::{Case, ISSUER, POLICY, Step, chapters};
 use sallyport_policy::bundle::{Bundle, BundleContent};
 use sallyport_policy::compile::compile;
-use sallyport_policy::decide::{Budgets, Decision, Facts, Operation, no_header};
+use sallyport_policy::decide::{Budgets, Decision, Facts, no_header};
 use sallyport_policy::json::{Document, Limits};
 use sallyport_policy::mask::{MaskKey, Masked, Masker, MaskingSettings, Scope};
 use sallyport_policy::mcp::call::CallError;
 use sallyport_policy::mcp::era::{HttpVersion, Outside, classify};
 use sallyport_policy::mcp::headers::{Mirror, VERSION};
 use sallyport_policy::mcp::refusal::{Refusal, refusal};
-use sallyport_policy::mcp::{Body, Call, Direction, Message, Revision, Target};
+use sallyport_policy::mcp::{Body, Call, Direction, Message, Revision};
 use sallyport_policy::name::{ClientId, GatewayName, Issuer, Subject};
 use sallyport_policy::principal::Principal;
 use sallyport_policy::source::Sources;
@@ -187,25 +187,6 @@ fn judge_message(
 }
 
 fn decide(bundle: &Bundle, by: &str, call: &Call<'_>) -> String {
-    let operation = match &call.target {
-        Target::Tool { name, arguments } => Operation::Tool {
-            name,
-            arguments: *arguments,
-        },
-        Target::Prompt { name, arguments } => Operation::Prompt {
-            name,
-            arguments: *arguments,
-        },
-        Target::Resource { uri } => Operation::Resource { uri },
-        Target::Method { method } => Operation::Method { method },
-        Target::Open
-        | Target::List(_)
-        | Target::Listen(_)
-        | Target::Task { .. }
-        | Target::Relayed => Operation::Open {
-            method: call.method.name,
-        },
-    };
     let principal = clerk(by);
     let facts = Facts {
         principal: &principal,
@@ -214,7 +195,7 @@ fn decide(bundle: &Bundle, by: &str, call: &Call<'_>) -> String {
         header: &no_header,
         tool: None,
     };
-    match bundle.decide(&operation, &facts, &mut Budgets::new()) {
+    match bundle.decide(&call.operation(), &facts, &mut Budgets::new()) {
         Decision::Allow(..) => "allowed".to_owned(),
         Decision::Hold(..) => "held".to_owned(),
         Decision::Deny(denial, _) => denial.reason.code().to_owned(),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sallyport_policy::mcp::revision::Revision;
@@ -13,8 +13,10 @@ use sallyport_policy::principal::CallerKey;
 use sallyport_policy::record::event::{SessionBegan, SessionEnd};
 use sallyport_policy::time::UnixMillis;
 
+use crate::clock::Clock;
 use crate::gateway::InForce;
 use crate::identity::Verified;
+use crate::idle::{InUse, LastUse};
 use crate::record::Recorder;
 
 /// The open recordings by caller.
@@ -24,7 +26,23 @@ pub struct Journal(Mutex<HashMap<CallerKey, Open>>);
 #[derive(Clone, Debug)]
 struct Open {
     session: SessionId,
-    used: UnixMillis,
+    used: Arc<LastUse>,
+}
+
+impl Open {
+    fn to_write(&self, clock: &Arc<dyn Clock>) -> Recording {
+        Recording {
+            session: self.session.clone(),
+            used: self.used.begin(clock),
+        }
+    }
+}
+
+/// A recording that stays open for as long as somebody writes into it.
+#[derive(Debug)]
+pub struct Recording {
+    pub session: SessionId,
+    pub used: InUse,
 }
 
 /// What is told of a session beside its caller.
@@ -44,34 +62,33 @@ impl Journal {
         recorder: &Recorder,
         policy: &InForce,
         caller: &Verified,
-        now: UnixMillis,
+        clock: &Arc<dyn Clock>,
         circumstances: impl FnOnce() -> Circumstances,
-    ) -> SessionId {
+    ) -> Recording {
+        let now = clock.now();
         let idle = policy.bundle.settings().limits.session_idle;
         let mut open = self.lock();
         if let Some(known) = open.get_mut(&**caller.key()) {
-            if known.used.until(now) <= idle {
-                known.used = now;
-                return known.session.clone();
+            if !known.used.is_over(now, idle) {
+                return known.to_write(clock);
             }
             drop(recorder.end_session(&known.session, SessionEnd::Idle));
         }
         let began = began(policy, caller, circumstances());
         let session = recorder.begin_session(began);
-        open.insert(
-            CallerKey::clone(caller.key()),
-            Open {
-                session: session.clone(),
-                used: now,
-            },
-        );
-        session
+        let opened = Open {
+            session,
+            used: LastUse::new(now),
+        };
+        let recording = opened.to_write(clock);
+        open.insert(CallerKey::clone(caller.key()), opened);
+        recording
     }
 
     /// Ends recordings that nobody has used for `idle`.
     pub fn sweep(&self, recorder: &Recorder, now: UnixMillis, idle: Duration) {
         self.lock().retain(|_, known| {
-            let live = known.used.until(now) <= idle;
+            let live = !known.used.is_over(now, idle);
             if !live {
                 drop(recorder.end_session(&known.session, SessionEnd::Idle));
             }

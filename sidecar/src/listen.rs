@@ -1,7 +1,8 @@
 //! Accepts connections and hands requests to a service; the edge where slow and hostile peers are bounded.
 //!
 //! Every await here has a limit: the TLS handshake, the request head, an answer that is not read, the number of
-//! connections and of HTTP/2 streams. On shutdown no new connection is taken and the open ones are asked to finish.
+//! connections and of HTTP/2 streams. On shutdown the open connections are asked to finish. Until they have, new ones are
+//! still taken: a running call may wait for its client's word, which comes by a request of its own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,10 +16,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -87,13 +88,82 @@ where
     S: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<ReplyBody>> + Send + 'static,
 {
+    let Listening {
+        tls,
+        door,
+        connections,
+        stop,
+        drain: limit,
+    } = listening;
+    let entrance = Entrance {
+        listener,
+        slots: Arc::new(Semaphore::new(connections)),
+        closed: CancellationToken::new(),
+        tls,
+        door,
+    };
     let graceful = GracefulShutdown::new();
-    let closed = CancellationToken::new();
-    let slots = Arc::new(Semaphore::new(listening.connections));
+    let stopped = stop.cancelled();
+    tokio::pin!(stopped);
     loop {
-        let Some((stream, peer, slot)) = accept(&listener, &slots, &listening.stop).await else {
-            break;
-        };
+        tokio::select! {
+            () = &mut stopped => break,
+            guest = entrance.accept() => entrance.receive(guest, &service, Some(graceful.watcher())),
+        }
+    }
+    let drained = drain(graceful, limit);
+    tokio::pin!(drained);
+    loop {
+        tokio::select! {
+            () = &mut drained => break,
+            guest = entrance.accept() => entrance.receive(guest, &service, None),
+        }
+    }
+    entrance.closed.cancel();
+}
+
+/// Where connections come in.
+struct Entrance {
+    listener: TcpListener,
+    slots: Arc<Semaphore>,
+    /// Cancelled when whoever is still there has to go.
+    closed: CancellationToken,
+    tls: Option<TlsAcceptor>,
+    door: Option<Arc<Door>>,
+}
+
+/// A connection, and its place among all.
+struct Guest {
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: OwnedSemaphorePermit,
+}
+
+impl Entrance {
+    /// The next connection, when there is a place for it.
+    async fn accept(&self) -> Guest {
+        loop {
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+                return std::future::pending().await; // never closed
+            };
+            match self.listener.accept().await {
+                Ok((stream, peer)) => return Guest { stream, peer, slot },
+                Err(error) => {
+                    // Out of descriptors or a peer that went away: neither may end the listener.
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one connection beside the others; without a watcher nobody waits for its end.
+    fn receive<S, F>(&self, guest: Guest, service: &S, watcher: Option<Watcher>)
+    where
+        S: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<ReplyBody>> + Send + 'static,
+    {
+        let Guest { stream, peer, slot } = guest;
         // Small answers must not wait for a delayed acknowledgement; failure only costs latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -102,10 +172,9 @@ where
             tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
         }
         let service = service.clone();
-        let tls = listening.tls.clone();
-        let door = listening.door.clone();
-        let watcher = graceful.watcher();
-        let closed = closed.clone();
+        let tls = self.tls.clone();
+        let door = self.door.clone();
+        let closed = self.closed.clone();
         let serving = async move {
             let stream = match door {
                 None => stream,
@@ -135,42 +204,10 @@ where
             }
         });
     }
-    drop(listener);
-    drain(graceful, listening.drain).await;
-    closed.cancel();
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-    stop: &CancellationToken,
-) -> Option<(tokio::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    loop {
-        let slot = tokio::select! {
-            () = stop.cancelled() => return None,
-            slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
-        };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return None,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => return Some((stream, peer, slot)),
-            Err(error) => {
-                // Out of descriptors or a peer that went away: neither may end the listener.
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn connection<I, S, F>(
-    io: TokioIo<I>,
-    peer: SocketAddr,
-    service: S,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
+async fn connection<I, S, F>(io: TokioIo<I>, peer: SocketAddr, service: S, watcher: Option<Watcher>)
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Fn(SocketAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<ReplyBody>> + Send + 'static,
@@ -197,8 +234,14 @@ async fn connection<I, S, F>(
         async move { Ok::<_, Infallible>(reply.await) }
     });
     let serving = builder.serve_connection(io, service).into_owned();
+    let serving = async {
+        match watcher {
+            Some(watcher) => watcher.watch(serving).await,
+            None => serving.await,
+        }
+    };
     tokio::select! {
-        ended = watcher.watch(serving) => {
+        ended = serving => {
             if let Err(error) = ended {
                 tell(peer, error.as_ref());
             }

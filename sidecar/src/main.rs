@@ -16,8 +16,9 @@ use anyhow::Context as _;
 use clap::Parser;
 use sallyport_policy::mask::MaskKey;
 use sallyport_sidecar::admin::{BlockReady, Readiness};
-use sallyport_sidecar::bundle::{Ledger, Supply};
+use sallyport_sidecar::bundle::{Ledger, Standing, Supply, Urge};
 use sallyport_sidecar::clock::{Clock, SystemClock};
+use sallyport_sidecar::control::Control;
 use sallyport_sidecar::credential::Credential;
 use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
@@ -31,6 +32,7 @@ use sallyport_sidecar::run::{Parts, Running, start};
 use sallyport_sidecar::tls::{TlsError, Trust};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
@@ -95,10 +97,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
         running,
         spool,
         supply,
+        control,
         waiting,
     } = assemble(config).await?;
+    let telling = telling(control, supply.standing(), supply.urge());
     tokio::select! {
         () = supply.follow(&running, waiting) => {}
+        () = telling => {}
         () = stop.asked() => {}
     }
     tracing::info!("stopping: no new calls, running ones may finish");
@@ -116,6 +121,7 @@ struct Guard {
     running: Running,
     spool: Spool,
     supply: Supply,
+    control: Option<Control>,
     /// Keeps the pod unready until there is a policy.
     waiting: Option<BlockReady>,
 }
@@ -147,6 +153,10 @@ async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
     // The recorder is open before any listener serves, so readiness need not wait for it.
     let (recorder, spool) = recorder(&config, &clock)?;
     let gateway = config.demand.gateway.clone();
+    let control = match config.control {
+        Some((address, token)) => Some(Control::new(address, token, config.demand.clone())?),
+        None => None,
+    };
     let mut supply = Supply::new(&config.bundle, config.demand, ledger, Arc::clone(&clock));
     let in_force = supply
         .first(&kit)
@@ -183,11 +193,20 @@ async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
         running,
         spool,
         supply,
+        control,
         waiting,
     })
 }
 
 /// Where the kernel was started without IPv6, `[::]` means every address all the same.
+/// Tells the operator what is in force, where there is one to tell; never returns.
+async fn telling(control: Option<Control>, standing: watch::Receiver<Standing>, urge: Urge) {
+    match control {
+        Some(control) => control.follow(standing, urge).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = match TcpListener::bind(address).await {
         Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED && !Path::new(IPV6).exists() => {

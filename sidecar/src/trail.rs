@@ -10,6 +10,7 @@ use sallyport_policy::name::{CallId, RuleId};
 use sallyport_policy::record::event::{Event, Mode, Outcome, PayloadKind};
 
 use crate::clock::Clock;
+use crate::idle::InUse;
 use crate::metrics::{self, Metrics};
 use crate::record::{CallRecord, Ended, RecordError};
 
@@ -33,6 +34,15 @@ pub struct Trail {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     started: Duration,
+    uses: Uses,
+}
+
+/// What must not be taken for idle while the call lasts.
+#[derive(Debug)]
+pub struct Uses {
+    pub recording: InUse,
+    /// The protocol's session, where there is one.
+    pub session: Option<InUse>,
 }
 
 impl Trail {
@@ -42,6 +52,7 @@ impl Trail {
         mode: Mode,
         metrics: Metrics,
         clock: Arc<dyn Clock>,
+        uses: Uses,
     ) -> Self {
         metrics.in_flight.inc();
         let started = clock.monotonic();
@@ -52,6 +63,7 @@ impl Trail {
             metrics,
             clock,
             started,
+            uses,
         }
     }
 
@@ -60,6 +72,11 @@ impl Trail {
         self.record
             .as_ref()
             .map_or_else(|| CallId::new("-"), |record| record.id().clone())
+    }
+
+    /// The client may come back for the answer, or never: its session may idle meanwhile.
+    pub fn park(&mut self) {
+        self.uses.session = None;
     }
 
     /// Appends an event made with the call's id.

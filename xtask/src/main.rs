@@ -70,6 +70,9 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Many clients of every revision at once, servers that fail, guards that are killed: nothing may leak, mix or run twice.
     Soak {
+        /// Only these acts: load, kill, drain.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<soak::Act>,
         /// How long the main load lasts.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
@@ -141,11 +144,12 @@ fn run(args: Args) -> Result<bool> {
         Command::Demo { cluster: true } => cluster::test(None),
         Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Soak {
+            only,
             seconds,
             clients,
             seed,
             json,
-        } => soak::run(&soak::Scale::by_hand(seconds, clients, seed), json),
+        } => soak::run(&soak::Scale::by_hand(only, seconds, clients, seed), json),
         Command::Fuzz { list: true, .. } => fuzz::list().map(|()| true),
         Command::Fuzz {
             target,

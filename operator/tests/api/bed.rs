@@ -80,7 +80,12 @@ impl Bed {
             Command::new("etcd")
                 .arg("--data-dir")
                 .arg(path.join("etcd"))
-                .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])
+                .args([
+                    "--listen-client-urls",
+                    &url,
+                    "--advertise-client-urls",
+                    &url,
+                ])
                 .args(["--listen-peer-urls", &peers, "--unsafe-no-fsync"]),
             &path.join("etcd.log"),
         );
@@ -88,8 +93,18 @@ impl Bed {
         let server = start(
             Command::new(api_server)
                 .args(["--etcd-servers", &url])
-                .args(["--secure-port", &api.to_string(), "--bind-address", "127.0.0.1"])
-                .args(["--cert-dir", &file("certs"), "--token-auth-file", &file("tokens.csv")])
+                .args([
+                    "--secure-port",
+                    &api.to_string(),
+                    "--bind-address",
+                    "127.0.0.1",
+                ])
+                .args([
+                    "--cert-dir",
+                    &file("certs"),
+                    "--token-auth-file",
+                    &file("tokens.csv"),
+                ])
                 .args(["--service-account-issuer", "https://kubernetes.default.svc"])
                 .args(["--service-account-signing-key-file", &file("accounts.key")])
                 .args(["--service-account-key-file", &file("accounts.pub")])

@@ -16,13 +16,27 @@ async fn the_operator_does_its_work_on_a_real_api_server() {
     let bed = Bed::up(&server).await;
     let scene = Scene::set(&bed).await;
     scene.a_gateway_becomes_a_signed_bundle_in_four_maps().await;
-    scene.a_changed_policy_is_signed_anew_and_pods_are_touched().await;
-    scene.sidecars_of_this_pod_and_gateway_alone_are_let_in_and_make_it_programmed().await;
-    scene.bundles_that_are_edited_or_deleted_are_repaired().await;
+    scene
+        .a_changed_policy_is_signed_anew_and_pods_are_touched()
+        .await;
+    scene
+        .sidecars_of_this_pod_and_gateway_alone_are_let_in_and_make_it_programmed()
+        .await;
+    scene
+        .bundles_that_are_edited_or_deleted_are_repaired()
+        .await;
     scene.what_is_at_rest_is_not_written().await;
     scene.the_younger_of_two_gateways_loses_the_pods().await;
-    scene.policies_and_guardrails_are_told_how_far_they_are().await;
-    scene.webhooks_believe_the_authority_that_serves_them().await;
-    let scene = scene.a_second_replica_takes_over_and_writes_nothing_anew().await;
-    scene.a_deleted_gateway_denies_everything_until_its_last_pod_is_gone().await;
+    scene
+        .policies_and_guardrails_are_told_how_far_they_are()
+        .await;
+    scene
+        .webhooks_believe_the_authority_that_serves_them()
+        .await;
+    let scene = scene
+        .a_second_replica_takes_over_and_writes_nothing_anew()
+        .await;
+    scene
+        .a_deleted_gateway_denies_everything_until_its_last_pod_is_gone()
+        .await;
 }

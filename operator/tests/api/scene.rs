@@ -38,16 +38,29 @@ impl<'b> Scene<'b> {
     pub(crate) async fn set(bed: &'b Bed) -> Self {
         for (name, text) in sallyport_crds::generate::files().unwrap() {
             let definition: Value = serde_yaml::from_str(&text).unwrap();
-            apply(bed, "apiextensions.k8s.io/v1", "CustomResourceDefinition", definition, &name).await;
+            apply(
+                bed,
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                definition,
+                &name,
+            )
+            .await;
         }
         for name in [NAMESPACE, SYSTEM] {
             let api: Api<Namespace> = Api::all(bed.client.clone());
-            let namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
-            api.create(&PostParams::default(), &namespace).await.unwrap();
+            let namespace =
+                serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+            api.create(&PostParams::default(), &namespace)
+                .await
+                .unwrap();
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(bed.client.clone(), NAMESPACE);
         let account = serde_json::from_value(json!({ "metadata": { "name": "default" } })).unwrap();
-        accounts.create(&PostParams::default(), &account).await.unwrap();
+        accounts
+            .create(&PostParams::default(), &account)
+            .await
+            .unwrap();
         let operator = bed.operator("first");
         let secrets: Api<Secret> = Api::namespaced(bed.client.clone(), SYSTEM);
         let secret = eventually(bed, "a root key", || async {
@@ -82,9 +95,11 @@ impl<'b> Scene<'b> {
     }
 
     pub(crate) async fn a_changed_policy_is_signed_anew_and_pods_are_touched(&self) {
-        self.pod("inventory-0", "inventory-mcp", Some("inventory")).await;
+        self.pod("inventory-0", "inventory-mcp", Some("inventory"))
+            .await;
         let before = self.in_force("inventory").await;
-        self.touched("inventory-0", &before.bundle.revision().to_string()).await;
+        self.touched("inventory-0", &before.bundle.revision().to_string())
+            .await;
         let begun = Instant::now();
         self.policy("clerks", "stock_read").await;
         let revision = before.bundle.revision();
@@ -93,19 +108,26 @@ impl<'b> Scene<'b> {
             (found.bundle.revision() != revision).then_some(found)
         })
         .await;
-        self.touched("inventory-0", &after.bundle.revision().to_string()).await;
+        self.touched("inventory-0", &after.bundle.revision().to_string())
+            .await;
         println!("from the change to the touched pod: {:?}", begun.elapsed());
         assert!(after.header.generation > before.header.generation);
         let pods: Api<Pod> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
-        eventually(self.bed, "a third touch, as nobody acknowledges", || async {
-            let pod = pods.get("inventory-0").await.unwrap();
-            (pod.annotations().get("sallyport.dev/touched")? == "3").then_some(())
-        })
+        eventually(
+            self.bed,
+            "a third touch, as nobody acknowledges",
+            || async {
+                let pod = pods.get("inventory-0").await.unwrap();
+                (pod.annotations().get("sallyport.dev/touched")? == "3").then_some(())
+            },
+        )
         .await;
         let gateway = self.gateways().get("inventory").await.unwrap();
         let (status, reason) = condition(&gateway, "Programmed").unwrap();
         assert_eq!((&*status, &*reason), ("False", "Pending"));
-        done("a changed policy is signed anew with a higher generation, and its pods are touched three times");
+        done(
+            "a changed policy is signed anew with a higher generation, and its pods are touched three times",
+        );
     }
 
     pub(crate) async fn sidecars_of_this_pod_and_gateway_alone_are_let_in_and_make_it_programmed(
@@ -117,23 +139,44 @@ impl<'b> Scene<'b> {
         let bound = self.token(Some("inventory-0"), AUDIENCE).await;
         let rows = [
             ("no token at all", "nonsense".to_owned(), uid.clone()),
-            ("not bound to a pod", self.token(None, AUDIENCE).await, uid.clone()),
-            ("another audience", self.token(Some("inventory-0"), "vault").await, uid.clone()),
-            ("a pod without sidecar", self.token(Some("stranger-0"), AUDIENCE).await, uid.clone()),
+            (
+                "not bound to a pod",
+                self.token(None, AUDIENCE).await,
+                uid.clone(),
+            ),
+            (
+                "another audience",
+                self.token(Some("inventory-0"), "vault").await,
+                uid.clone(),
+            ),
+            (
+                "a pod without sidecar",
+                self.token(Some("stranger-0"), AUDIENCE).await,
+                uid.clone(),
+            ),
             ("another gateway's uid", bound.clone(), "other".to_owned()),
         ];
         for (name, token, uid) in rows {
             let mut line = self.dial().await;
             line.say(&hello(token, &uid)).await;
             let heard = line.hear().await;
-            assert!(matches!(heard, FromOperator::Goodbye { .. }), "{name}: {heard:?}");
+            assert!(
+                matches!(heard, FromOperator::Goodbye { .. }),
+                "{name}: {heard:?}"
+            );
         }
         let another = vec![7; 32];
-        assert!(Line::dial(self.operator.control, &another).await.is_err(), "another root");
+        assert!(
+            Line::dial(self.operator.control, &another).await.is_err(),
+            "another root"
+        );
         let mut line = self.dial().await;
         line.say(&hello(bound, &uid)).await;
         let minimum_generation = opened.header.generation;
-        assert_eq!(line.hear().await, FromOperator::Welcome { minimum_generation });
+        assert_eq!(
+            line.hear().await,
+            FromOperator::Welcome { minimum_generation }
+        );
         let announce = FromOperator::Announce {
             revision: opened.bundle.revision(),
             generation: minimum_generation,
@@ -153,25 +196,44 @@ impl<'b> Scene<'b> {
         assert!(generation > minimum_generation);
         self.programmed("False", "Pending").await;
         drop(line);
-        done("only the sidecar of a pod injected for this gateway is let in; Programmed follows its word, both ways");
+        done(
+            "only the sidecar of a pod injected for this gateway is let in; Programmed follows its word, both ways",
+        );
     }
 
     pub(crate) async fn bundles_that_are_edited_or_deleted_are_repaired(&self) {
         let maps = self.maps();
         let edits = [
             ("deleted", None),
-            ("edited", Some(json!({ "binaryData": { "bundle-1": "AAAA" } }))),
-            ("unlabelled", Some(json!({ "metadata": { "labels": null }, "binaryData": { "bundle-1": "AAAA" } }))),
-            ("made immutable", Some(json!({ "immutable": true, "binaryData": { "bundle-1": "AAAA" } }))),
+            (
+                "edited",
+                Some(json!({ "binaryData": { "bundle-1": "AAAA" } })),
+            ),
+            (
+                "unlabelled",
+                Some(
+                    json!({ "metadata": { "labels": null }, "binaryData": { "bundle-1": "AAAA" } }),
+                ),
+            ),
+            (
+                "made immutable",
+                Some(json!({ "immutable": true, "binaryData": { "bundle-1": "AAAA" } })),
+            ),
         ];
         for (name, edit) in edits {
             let before = self.in_force("inventory").await;
             match edit {
-                None => drop(maps.delete("sallyport-bundle-inventory-1", &DeleteParams::default()).await.unwrap()),
+                None => drop(
+                    maps.delete("sallyport-bundle-inventory-1", &DeleteParams::default())
+                        .await
+                        .unwrap(),
+                ),
                 Some(edit) => {
                     let patch = Patch::Merge(&edit);
                     let params = PatchParams::default();
-                    maps.patch("sallyport-bundle-inventory-1", &params, &patch).await.unwrap();
+                    maps.patch("sallyport-bundle-inventory-1", &params, &patch)
+                        .await
+                        .unwrap();
                 }
             }
             let after = eventually(self.bed, name, || async {
@@ -204,10 +266,15 @@ impl<'b> Scene<'b> {
         .await;
         let older = self.gateways().get("inventory").await.unwrap();
         assert_eq!(condition(&older, "Accepted").unwrap().0, "True");
-        self.gateways().delete("younger", &DeleteParams::default()).await.unwrap();
-        eventually(self.bed, "maps gone with a gateway without pods", || async {
-            self.no_maps("sallyport.dev/bundle-of=younger").await
-        })
+        self.gateways()
+            .delete("younger", &DeleteParams::default())
+            .await
+            .unwrap();
+        eventually(
+            self.bed,
+            "maps gone with a gateway without pods",
+            || async { self.no_maps("sallyport.dev/bundle-of=younger").await },
+        )
         .await;
         done("of two gateways over the same pods the younger says SelectorConflict");
     }
@@ -223,12 +290,26 @@ impl<'b> Scene<'b> {
             "metadata": { "name": "floor" },
             "spec": { "require": { "recording": "Strict" } },
         });
-        apply(self.bed, "sallyport.dev/v1alpha1", "McpGuardrail", floor, "floor").await;
+        apply(
+            self.bed,
+            "sallyport.dev/v1alpha1",
+            "McpGuardrail",
+            floor,
+            "floor",
+        )
+        .await;
         let loose = json!({
             "metadata": { "name": "loose", "namespace": NAMESPACE },
             "spec": { "server": { "port": 8080 }, "recording": { "mode": "Disabled" } },
         });
-        apply(self.bed, "sallyport.dev/v1alpha1", "McpGateway", loose, "loose").await;
+        apply(
+            self.bed,
+            "sallyport.dev/v1alpha1",
+            "McpGateway",
+            loose,
+            "loose",
+        )
+        .await;
         eventually(self.bed, "a gateway below the floor", || async {
             let gateway = self.gateways().get("loose").await.unwrap();
             (condition(&gateway, "Accepted")?.1 == "BelowGuardrail").then_some(())
@@ -239,12 +320,24 @@ impl<'b> Scene<'b> {
         let guardrails: Api<McpGuardrail> = Api::all(self.bed.client.clone());
         eventually(self.bed, "a guardrail that names it", || async {
             let status = guardrails.get("floor").await.unwrap().status?;
-            status.gateways.attention.contains(&format!("{NAMESPACE}/loose")).then_some(())
+            status
+                .gateways
+                .attention
+                .contains(&format!("{NAMESPACE}/loose"))
+                .then_some(())
         })
         .await;
-        guardrails.delete("floor", &DeleteParams::default()).await.unwrap();
-        self.gateways().delete("loose", &DeleteParams::default()).await.unwrap();
-        done("policies count their gateways, guardrails name who is below them, and that one denies everything");
+        guardrails
+            .delete("floor", &DeleteParams::default())
+            .await
+            .unwrap();
+        self.gateways()
+            .delete("loose", &DeleteParams::default())
+            .await
+            .unwrap();
+        done(
+            "policies count their gateways, guardrails name who is below them, and that one denies everything",
+        );
     }
 
     pub(crate) async fn webhooks_believe_the_authority_that_serves_them(&self) {
@@ -259,7 +352,14 @@ impl<'b> Scene<'b> {
             }],
         });
         let kind = "MutatingWebhookConfiguration";
-        apply(self.bed, "admissionregistration.k8s.io/v1", kind, hooks, "sallyport-test").await;
+        apply(
+            self.bed,
+            "admissionregistration.k8s.io/v1",
+            kind,
+            hooks,
+            "sallyport-test",
+        )
+        .await;
         let api = api(self.bed, "admissionregistration.k8s.io/v1", kind, None);
         let bundle = eventually(self.bed, "a caBundle", || async {
             let found = api.get("sallyport-test").await.unwrap();
@@ -268,16 +368,30 @@ impl<'b> Scene<'b> {
         })
         .await;
         use base64::Engine as _;
-        let pem = base64::engine::general_purpose::STANDARD.decode(bundle).unwrap();
+        let pem = base64::engine::general_purpose::STANDARD
+            .decode(bundle)
+            .unwrap();
         let host = format!("sallyport-operator.{SYSTEM}.svc");
         let status = https(self.operator.webhooks, &host, &pem).await.unwrap();
-        assert_eq!(status, "404", "no such webhook, but over TLS that the API server believes");
-        assert!(https(self.operator.webhooks, "elsewhere.svc", &pem).await.is_err());
+        assert_eq!(
+            status, "404",
+            "no such webhook, but over TLS that the API server believes"
+        );
+        assert!(
+            https(self.operator.webhooks, "elsewhere.svc", &pem)
+                .await
+                .is_err()
+        );
         let ready = http(self.operator.health, "/readyz").await;
         assert!(ready.contains("ready"), "{ready}");
         let metrics = http(self.operator.health, "/metrics").await;
-        assert!(metrics.contains("sallyport_operator_leading 1"), "{metrics}");
-        done("the webhooks' certificate is believed by who believes the caBundle that the operator wrote");
+        assert!(
+            metrics.contains("sallyport_operator_leading 1"),
+            "{metrics}"
+        );
+        done(
+            "the webhooks' certificate is believed by who believes the caBundle that the operator wrote",
+        );
     }
 
     pub(crate) async fn a_second_replica_takes_over_and_writes_nothing_anew(mut self) -> Self {
@@ -288,14 +402,19 @@ impl<'b> Scene<'b> {
         })
         .await;
         let metrics = http(second.health, "/metrics").await;
-        assert!(metrics.contains("sallyport_operator_leading 0"), "{metrics}");
+        assert!(
+            metrics.contains("sallyport_operator_leading 0"),
+            "{metrics}"
+        );
         let before = self.versions().await;
         let begun = Instant::now();
         let first = std::mem::replace(&mut self.operator, second);
         first.running.terminate();
         eventually(self.bed, "another leader", || async {
             let metrics = try_http(self.operator.health, "/metrics").await?;
-            metrics.contains("sallyport_operator_leading 1").then_some(())
+            metrics
+                .contains("sallyport_operator_leading 1")
+                .then_some(())
         })
         .await;
         println!("from SIGTERM to the next leader: {:?}", begun.elapsed());
@@ -309,13 +428,19 @@ impl<'b> Scene<'b> {
     pub(crate) async fn a_deleted_gateway_denies_everything_until_its_last_pod_is_gone(&self) {
         let before = self.in_force("inventory").await;
         let uid = self.uid("inventory").await;
-        self.gateways().delete("inventory", &DeleteParams::default()).await.unwrap();
+        self.gateways()
+            .delete("inventory", &DeleteParams::default())
+            .await
+            .unwrap();
         let after = eventually(self.bed, "a bundle that denies everything", || async {
-            let opened = self.opened("inventory", &uid, before.header.generation + 1).await?;
+            let opened = self
+                .opened("inventory", &uid, before.header.generation + 1)
+                .await?;
             (opened.bundle.refusal() == Some(DenyReason::NoPolicy)).then_some(opened)
         })
         .await;
-        self.touched("inventory-0", &after.bundle.revision().to_string()).await;
+        self.touched("inventory-0", &after.bundle.revision().to_string())
+            .await;
         self.gateway("inventory", "inventory-mcp").await;
         let anew = self.uid("inventory").await;
         eventually(self.bed, "a bundle of the gateway made anew", || {
@@ -323,14 +448,21 @@ impl<'b> Scene<'b> {
         })
         .await;
         self.programmed("False", "RestartRequired").await;
-        self.gateways().delete("inventory", &DeleteParams::default()).await.unwrap();
+        self.gateways()
+            .delete("inventory", &DeleteParams::default())
+            .await
+            .unwrap();
         let pods: Api<Pod> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
-        pods.delete("inventory-0", &DeleteParams::default().grace_period(0)).await.unwrap();
+        pods.delete("inventory-0", &DeleteParams::default().grace_period(0))
+            .await
+            .unwrap();
         eventually(self.bed, "no ConfigMap left", || async {
             self.no_maps("sallyport.dev/bundle-of").await
         })
         .await;
-        done("a deleted gateway denies everything until its last pod is gone; made anew it asks for a restart");
+        done(
+            "a deleted gateway denies everything until its last pod is gone; made anew it asks for a restart",
+        );
     }
 
     async fn no_maps(&self, labels: &str) -> Option<()> {
@@ -360,7 +492,14 @@ impl<'b> Scene<'b> {
                 "publicUrl": "https://inventory.example.com/mcp",
             },
         });
-        apply(self.bed, "sallyport.dev/v1alpha1", "McpGateway", gateway, name).await;
+        apply(
+            self.bed,
+            "sallyport.dev/v1alpha1",
+            "McpGateway",
+            gateway,
+            name,
+        )
+        .await;
     }
 
     async fn policy(&self, name: &str, tools: &str) {
@@ -371,7 +510,14 @@ impl<'b> Scene<'b> {
                 "rules": [{ "name": "read", "effect": "Allow", "tools": [tools] }],
             },
         });
-        apply(self.bed, "sallyport.dev/v1alpha1", "McpAccessPolicy", policy, name).await;
+        apply(
+            self.bed,
+            "sallyport.dev/v1alpha1",
+            "McpAccessPolicy",
+            policy,
+            name,
+        )
+        .await;
     }
 
     async fn pod(&self, name: &str, app: &str, gateway: Option<&str>) {
@@ -474,7 +620,10 @@ impl<'b> Scene<'b> {
         };
         let accounts: Api<ServiceAccount> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
         let params = PostParams::default();
-        let made = accounts.create_token_request("default", &params, &request).await.unwrap();
+        let made = accounts
+            .create_token_request("default", &params, &request)
+            .await
+            .unwrap();
         made.status.unwrap().token
     }
 
@@ -486,26 +635,46 @@ impl<'b> Scene<'b> {
     async fn versions(&self) -> BTreeMap<String, String> {
         let list = ListParams::default();
         let mut versions = BTreeMap::new();
-        for map in self.maps().list(&list.clone().labels("sallyport.dev/bundle-of")).await.unwrap() {
-            versions.insert(format!("map {}", map.name_any()), map.resource_version().unwrap());
+        for map in self
+            .maps()
+            .list(&list.clone().labels("sallyport.dev/bundle-of"))
+            .await
+            .unwrap()
+        {
+            versions.insert(
+                format!("map {}", map.name_any()),
+                map.resource_version().unwrap(),
+            );
         }
         for gateway in self.gateways().list(&list).await.unwrap() {
-            versions.insert(format!("gateway {}", gateway.name_any()), gateway.resource_version().unwrap());
+            versions.insert(
+                format!("gateway {}", gateway.name_any()),
+                gateway.resource_version().unwrap(),
+            );
         }
         let policies: Api<McpAccessPolicy> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
         for policy in policies.list(&list).await.unwrap() {
-            versions.insert(format!("policy {}", policy.name_any()), policy.resource_version().unwrap());
+            versions.insert(
+                format!("policy {}", policy.name_any()),
+                policy.resource_version().unwrap(),
+            );
         }
         let pods: Api<Pod> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
         for pod in pods.list(&list).await.unwrap() {
-            versions.insert(format!("pod {}", pod.name_any()), pod.resource_version().unwrap());
+            versions.insert(
+                format!("pod {}", pod.name_any()),
+                pod.resource_version().unwrap(),
+            );
         }
         versions
     }
 }
 
 fn maps_of(versions: &BTreeMap<String, String>) -> Vec<(&String, &String)> {
-    versions.iter().filter(|(name, _)| name.starts_with("map ")).collect()
+    versions
+        .iter()
+        .filter(|(name, _)| name.starts_with("map "))
+        .collect()
 }
 
 fn hello(token: String, uid: &str) -> FromSidecar {
@@ -530,7 +699,9 @@ fn api(bed: &Bed, version: &str, kind: &str, namespace: Option<&str>) -> Api<Dyn
     let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     match namespace {
-        Some(namespace) => Api::dynamic(bed.client.clone(), &resource, &Scope::Namespaced).constrain(namespace),
+        Some(namespace) => {
+            Api::dynamic(bed.client.clone(), &resource, &Scope::Namespaced).constrain(namespace)
+        }
         None => Api::dynamic(bed.client.clone(), &resource, &Scope::Cluster),
     }
 }
@@ -538,7 +709,10 @@ fn api(bed: &Bed, version: &str, kind: &str, namespace: Option<&str>) -> Api<Dyn
 async fn apply(bed: &Bed, version: &str, kind: &str, mut object: Value, name: &str) {
     object["apiVersion"] = json!(version);
     object["kind"] = json!(kind);
-    let name = object["metadata"]["name"].as_str().unwrap_or(name).to_owned();
+    let name = object["metadata"]["name"]
+        .as_str()
+        .unwrap_or(name)
+        .to_owned();
     let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
     let params = PatchParams::apply("a-person").force();
     let begun = Instant::now();
@@ -607,7 +781,9 @@ async fn http(port: u16, path: &str) -> String {
 async fn try_http(port: u16, path: &str) -> Option<String> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = String::new();

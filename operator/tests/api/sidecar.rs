@@ -36,7 +36,9 @@ impl Line {
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let name = ServerName::try_from(SERVER_NAME).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await?;
         let (read, write) = tokio::io::split(stream);
         Ok(Self {
             read: BufReader::new(read),

@@ -53,6 +53,7 @@ impl Bundle {
                 arguments: None,
             },
             Listed::Resource { uri } => Operation::Resource { uri },
+            Listed::Method { method } => Operation::Method { method },
             Listed::Template { uri_template } => {
                 let prefix = uri_template.split('{').next().unwrap_or_default();
                 let (possible, mut certain) = self.index.resources.find_prefix(prefix);

@@ -59,6 +59,10 @@ pub enum Listed<'a> {
     Template {
         uri_template: &'a str,
     },
+    /// Whatever else needs a rule: what a server offers beside its lists.
+    Method {
+        method: &'a str,
+    },
 }
 
 /// What the sidecar knows about a tool from the server's own list.

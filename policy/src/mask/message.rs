@@ -40,7 +40,7 @@ pub(super) fn mask_message(masker: &Masker, document: &Document, scope: &Scope<'
     if changed && walk.session().withheld.is_none() {
         messages
             .iter()
-            .for_each(|message| mark(&mut walk, *message));
+            .for_each(|message| mark(masker, &mut walk, *message));
     }
     let splice = walk.into_splice();
     let report = session.report;
@@ -87,9 +87,12 @@ fn mask_one<'d>(walk: &mut Walk<'_, '_, '_, 'd>, message: Node<'d>) {
     }
 }
 
-/// Marks stand in a result's `_meta` or an error's `data` (law 18).
-fn mark(walk: &mut Walk<'_, '_, '_, '_>, message: Node<'_>) {
-    let pointers = json!(walk.session().report.pointers).to_string();
+/// Marks stand in a result's `_meta` or an error's `data` (law 18). A pointer repeats names, and a name may read like a
+/// secret: it is masked as any text, or masking twice would not be masking once.
+fn mark(masker: &Masker, walk: &mut Walk<'_, '_, '_, '_>, message: Node<'_>) {
+    let found = &walk.session().report.pointers;
+    let told: Vec<_> = found.iter().map(|at| masker.mask_text(at).0).collect();
+    let pointers = json!(told).to_string();
     let alone = format!("{{\"{MARK}\":{pointers}}}");
     let (holder, member) = match (message.get("result"), message.get("error")) {
         (Some(result), _) => (result, "_meta"),

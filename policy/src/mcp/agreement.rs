@@ -16,6 +16,8 @@ pub struct Features<'a> {
     pub roots: bool,
     pub sampling: bool,
     pub elicitation: bool,
+    /// What the server logs is for whoever may set its level; a client told of it would do so at once.
+    pub logging: bool,
     /// Tasks of 2025-11-25; those of 2026-07-28 are an extension.
     pub tasks: bool,
     /// Ids of extensions, and names of experimental capabilities, that we can police.
@@ -155,6 +157,9 @@ fn server_capabilities(
         .get("capabilities")
         .filter(|found| found.kind() == Kind::Object)
         .ok_or(AgreementError::Malformed("capabilities"))?;
+    if !features.logging {
+        splice.remove_member(capabilities, "logging");
+    }
     cut_common(splice, capabilities, features);
     Ok(ServerCapabilities::of(capabilities, features))
 }
@@ -196,7 +201,7 @@ impl ServerCapabilities {
             resources_list_changed: flag("resources", "listChanged"),
             resources_subscribe: flag("resources", "subscribe"),
             completions: has("completions"),
-            logging: has("logging"),
+            logging: features.logging && has("logging"),
             tasks: features.tasks && has("tasks"),
         }
     }

@@ -9,6 +9,7 @@ use super::message::{Id, Message};
 use super::method::{Direction, Judged, Method, Surface};
 use super::revision::Revision;
 use super::uri;
+use crate::decide::Operation;
 use crate::json::{Kind, Node};
 
 /// A request or notification whose method is known, legal in its direction and revision, and well-formed.
@@ -145,6 +146,31 @@ impl<'d> Call<'d> {
         let asks = self.revision.is_modern() && self.id.is_some();
         let needed = asks && self.method.judged == Judged::Task && !self.declares(TASKS_CAPABILITY);
         needed.then_some(TASKS_CAPABILITY)
+    }
+
+    /// What the evaluator is asked about it.
+    #[must_use]
+    pub fn operation(&self) -> Operation<'_> {
+        match &self.target {
+            Target::Tool { name, arguments } => Operation::Tool {
+                name,
+                arguments: *arguments,
+            },
+            Target::Prompt { name, arguments } => Operation::Prompt {
+                name,
+                arguments: *arguments,
+            },
+            Target::Resource { uri } => Operation::Resource { uri },
+            Target::Method { method } => Operation::Method { method },
+            // Lists and listen filters are judged entry by entry, a task by whose it is.
+            Target::Open
+            | Target::List(_)
+            | Target::Listen(_)
+            | Target::Task { .. }
+            | Target::Relayed => Operation::Open {
+                method: self.method.name,
+            },
+        }
     }
 
     /// The tool's name, of a tool call.

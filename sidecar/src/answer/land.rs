@@ -341,13 +341,7 @@ impl Flight {
         self.trail.note(answered, payload);
         if let Err(error) = self.trail.settle().await {
             tracing::error!(%error, "an answer is withheld because it cannot be recorded");
-            return self
-                .withheld(
-                    "recording_unavailable",
-                    "the answer cannot be recorded",
-                    MaskReport::default(),
-                )
-                .await;
+            return self.unrecordable().await;
         }
         let (outcome, used) = if is_error {
             (Outcome::Failed, approval::Outcome::Failed)
@@ -438,6 +432,13 @@ impl Flight {
     }
 
     /// The client hears that the call ran and that its answer is not given out (laws 13, 27, 31).
+    /// Ends a call that may not go on, because what is said in it cannot be recorded (law 31).
+    pub(super) async fn unrecordable(self) -> Landed {
+        let why = "the answer cannot be recorded";
+        self.withheld("recording_unavailable", why, MaskReport::default())
+            .await
+    }
+
     async fn withheld(mut self, code: &'static str, why: &str, report: MaskReport) -> Landed {
         let told = answer::Answer::Withheld {
             reason: code,

@@ -54,6 +54,8 @@ pub struct Flight {
     trail: Trail,
     _slot: Slot,
     grant: Option<Consumed>,
+    /// Something of it could not be recorded where everything must be.
+    unrecorded: bool,
 }
 
 impl Flight {
@@ -87,7 +89,13 @@ impl Flight {
             trail: departure.trail,
             _slot: departure.slot,
             grant: departure.grant,
+            unrecorded: false,
         }
+    }
+
+    /// Its client may come back for the answer.
+    pub(crate) fn park(&mut self) {
+        self.trail.park();
     }
 
     pub fn id(&self) -> &Id {

@@ -116,7 +116,17 @@ async fn collected(mut flight: Flight, session: Option<String>, mut events: Even
             }
             Ok(Message::Response(_)) => stray(),
             // Judged and recorded, though this client cannot hear it.
-            Ok(message) => drop(Relay::Unheard(&mut flight).pass(&document, &message).await),
+            Ok(message) => {
+                drop(Relay::Unheard(&mut flight).pass(&document, &message).await);
+                if flight.unrecorded {
+                    let landed = flight.unrecordable().await;
+                    return Answer::Json {
+                        status: landed.status,
+                        body: landed.body,
+                        session: landed.session,
+                    };
+                }
+            }
             Err(error) => {
                 return land::lost(flight, &UpstreamError::BrokeOff(error.to_string())).await;
             }
@@ -280,7 +290,7 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
         }
         Body::One(message) if out.is_closed() => {
             drop(Relay::Unheard(&mut flight).pass(&document, &message).await);
-            Some(flight)
+            recorded(flight, out).await
         }
         Body::One(message) => {
             flight.subscribed.hear(&message);
@@ -294,7 +304,7 @@ async fn one(mut flight: Flight, event: Event, out: &mpsc::Sender<Item>) -> Opti
                 )
                 .await;
             }
-            Some(flight)
+            recorded(flight, out).await
         }
         Body::Batch(_) => Box::pin(batch(flight, &document, event, out)).await,
     }
@@ -320,6 +330,16 @@ async fn batch(
         .await?;
     }
     Some(flight)
+}
+
+/// A call goes on as long as it can be recorded; whatever the server would say after that is not waited for.
+async fn recorded(flight: Flight, out: &mpsc::Sender<Item>) -> Option<Flight> {
+    if !flight.unrecorded {
+        return Some(flight);
+    }
+    let landed = flight.unrecordable().await;
+    emit(out, Item::Event(Event::message(landed.body))).await;
+    None
 }
 
 async fn broken(flight: Flight, why: &str, out: &mpsc::Sender<Item>) -> Option<Flight> {

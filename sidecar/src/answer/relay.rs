@@ -231,7 +231,9 @@ impl Relay<'_> {
         let stored = match self {
             Self::Call(flight) | Self::Unheard(flight) => {
                 flight.trail.note(|call| event(Some(call)), payloads);
-                flight.trail.settle().await
+                let settled = flight.trail.settle().await;
+                flight.unrecorded |= settled.is_err();
+                settled
             }
             Self::Session(context) => append(context, event(None), payloads).await,
         };
@@ -252,8 +254,9 @@ async fn append(
     event: Event,
     payloads: Vec<(PayloadKind, Bytes)>,
 ) -> Result<(), RecordError> {
-    let session = context.recording(|| None);
-    let durable = context.gateway.recorder.append(&session, event, payloads);
+    let recording = context.recording(|| None);
+    let recorder = &context.gateway.recorder;
+    let durable = recorder.append(&recording.session, event, payloads);
     match context.policy.recording.mode {
         event::Mode::Strict => durable.await.map(|_| ()),
         event::Mode::BestEffort | event::Mode::Disabled => Ok(()),

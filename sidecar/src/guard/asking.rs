@@ -8,7 +8,6 @@ use sallyport_policy::decide::{ApprovalNeeded, DenyReason, Preview};
 use sallyport_policy::json::{Document, Limits, Node, Splice};
 use sallyport_policy::mcp::call::{Call, Target};
 
-use super::operation;
 use crate::answer::catalog::ToolEntry;
 use crate::hold::Ask;
 use crate::inbound::context::Context;
@@ -85,7 +84,7 @@ pub(super) fn claim(
         .map_err(|_| DenyReason::ConditionError)?;
     let revision = context.policy.bundle.revision();
     let tool = call.tool().map(str::to_owned);
-    let operation = operation(call);
+    let operation = call.operation();
     let when_holds = context.with_facts(listed.map(|tool| tool.facts()), |facts| {
         needed
             .rules

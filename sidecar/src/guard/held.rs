@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::asking::{ask, claim};
 use super::minutes::{consumed_by, decided, requested};
 use super::send::{STATE_PREFIX, send};
-use super::{Answer, denied, note, operation};
+use super::{Answer, denied, note};
 use crate::answer::catalog::ToolEntry;
 use crate::answer::{Departure, own};
 use crate::hold::{AskError, ConsumeError, Consumed, Desk, Status, Ticket};
@@ -265,7 +265,7 @@ async fn run(
         .await;
     }
     let facts = tool.map(|tool| tool.facts());
-    let operation = operation(call);
+    let operation = call.operation();
     let decision = context.with_facts(facts, |facts| {
         context
             .policy
@@ -516,6 +516,8 @@ async fn patience(
             () = left => return None,
             status = ticket.settled() => return Some(status),
             () = &mut until => return Some(ticket.status()),
+            // Told as pending, it is taken up again at whoever serves next.
+            () = context.gateway.stop.cancelled() => return Some(ticket.status()),
             _ = tick.tick() => {}
         }
         if let Some((waiting, out)) = &mut stream {

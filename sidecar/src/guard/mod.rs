@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use sallyport_policy::decide::{
-    Decision, Denial, DenyReason, Explanation, Listed, Operation, Verdict,
-};
+use sallyport_policy::decide::{Decision, Denial, DenyReason, Explanation, Listed, Verdict};
 use sallyport_policy::json::Document;
 use sallyport_policy::mcp::answer::{self, Asked, Reply, Surplus};
 use sallyport_policy::mcp::call::{Call, CallError, Target};
@@ -27,7 +25,7 @@ use sallyport_policy::mcp::message::{Id, Message, Response};
 use sallyport_policy::mcp::method::Direction;
 use sallyport_policy::mcp::refusal::{Refusal as Malformed, refusal};
 use sallyport_policy::mcp::revision::Revision;
-use sallyport_policy::name::{CallId, SessionId};
+use sallyport_policy::name::CallId;
 use sallyport_policy::record::event::{self, CallRequested, Decided, Event, Outcome, Shadow};
 use sallyport_policy::sse::Item;
 use tokio::sync::mpsc;
@@ -36,8 +34,9 @@ use crate::answer::Departure;
 use crate::answer::catalog::ToolEntry;
 use crate::identity::Challenge;
 use crate::inbound::context::Context;
+use crate::journal::Recording;
 use crate::record::CallRecord;
-use crate::trail::{Line, Trail};
+use crate::trail::{Line, Trail, Uses};
 use crate::upstream::UpstreamError;
 
 pub(crate) use held::pour;
@@ -158,7 +157,7 @@ async fn judge(
 
 /// One evaluation, on the policy that the context holds.
 fn decide(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> Decision {
-    let operation = operation(call);
+    let operation = call.operation();
     let facts = tool.map(|tool| tool.facts());
     let mut budgets = context.gateway.budgets();
     context.with_facts(facts, |facts| {
@@ -167,30 +166,6 @@ fn decide(context: &Context, call: &Call<'_>, tool: Option<&Arc<ToolEntry>>) -> 
             .bundle
             .decide(&operation, facts, &mut budgets)
     })
-}
-
-/// What the evaluator calls the target of a call.
-fn operation<'a>(call: &'a Call<'_>) -> Operation<'a> {
-    match &call.target {
-        Target::Tool { name, arguments } => Operation::Tool {
-            name,
-            arguments: *arguments,
-        },
-        Target::Prompt { name, arguments } => Operation::Prompt {
-            name,
-            arguments: *arguments,
-        },
-        Target::Resource { uri } => Operation::Resource { uri },
-        Target::Method { method } => Operation::Method { method },
-        // Lists and listen filters are judged entry by entry; a task belongs to its owner, which `send` checks.
-        Target::Open
-        | Target::List(_)
-        | Target::Listen(_)
-        | Target::Task { .. }
-        | Target::Relayed => Operation::Open {
-            method: call.method.name,
-        },
-    }
 }
 
 /// A tool whose definition awaits review, or that the server lists nowhere, cannot be called (law 29).
@@ -410,14 +385,14 @@ async fn refused(
         source: Some(context.source),
         trace: None,
     };
-    let session = session_of(context, message);
+    let recording = recording_of(context, message);
     let record = context.gateway.recorder.open_call(
-        &session,
+        &recording.session,
         context.policy.recording,
         requested,
         Vec::new(),
     );
-    let mut trail = trail_of(context, record, method.clone(), String::new());
+    let mut trail = trail_of(context, record, recording, method.clone(), String::new());
     trail.note(|call| undecided(context, call, code), Vec::new());
     trail
         .end(Outcome::Denied, Some(code), Some(reply.http_status))
@@ -454,7 +429,7 @@ fn mirror(context: &Context) -> Result<Mirror<'_>, HeaderError> {
     )
 }
 
-fn session_of(context: &Context, message: &Message<'_>) -> SessionId {
+fn recording_of(context: &Context, message: &Message<'_>) -> Recording {
     context.recording(|| claimed_client(message, context.revision))
 }
 
@@ -477,9 +452,9 @@ fn open_trail(
     tool: Option<&Arc<ToolEntry>>,
 ) -> Trail {
     let gateway = &context.gateway;
-    let session = match Message::of(call.message) {
-        Ok(message) => session_of(context, &message),
-        Err(_) => gateway.recorder.writer(), // cannot be: the call was made from this message
+    let recording = match Message::of(call.message) {
+        Ok(message) => recording_of(context, &message),
+        Err(_) => context.recording(|| None), // cannot be: the call was made from this message
     };
     let (named, resource) = target_of(call);
     let target = named
@@ -501,16 +476,30 @@ fn open_trail(
         trace: trace_of(context),
     };
     let payloads = payload::request(context, document, call);
-    let record =
-        gateway
-            .recorder
-            .open_call(&session, context.policy.recording, requested, payloads);
-    let mut trail = trail_of(context, record, call.method.name.to_owned(), target);
+    let record = gateway.recorder.open_call(
+        &recording.session,
+        context.policy.recording,
+        requested,
+        payloads,
+    );
+    let mut trail = trail_of(
+        context,
+        record,
+        recording,
+        call.method.name.to_owned(),
+        target,
+    );
     reply::note_input(&mut trail, call);
     trail
 }
 
-fn trail_of(context: &Context, record: CallRecord, method: String, target: String) -> Trail {
+fn trail_of(
+    context: &Context,
+    record: CallRecord,
+    recording: Recording,
+    method: String,
+    target: String,
+) -> Trail {
     let principal = context.principal();
     let line = Line {
         caller: principal.subject.to_string(),
@@ -531,6 +520,13 @@ fn trail_of(context: &Context, record: CallRecord, method: String, target: Strin
         context.policy.recording.mode,
         gateway.metrics.clone(),
         Arc::clone(&gateway.clock),
+        Uses {
+            recording: recording.used,
+            session: context
+                .session
+                .as_ref()
+                .map(|session| session.begin(&gateway.clock)),
+        },
     )
 }
 

@@ -10,7 +10,7 @@ use sallyport_policy::record::event::{
     self, CallRequested, Capture, Decided, Event, PayloadKind, StreamEvent,
 };
 
-use super::{session_of, trail_of};
+use super::{recording_of, trail_of};
 use crate::inbound::context::Context;
 use crate::trail::Trail;
 
@@ -46,13 +46,13 @@ pub(super) fn open_trail(
             context.policy.masker.mask_request(document),
         )],
     };
-    let session = session_of(context, message);
+    let recording = recording_of(context, message);
     let terms = context.policy.recording;
     let record = context
         .gateway
         .recorder
-        .open_call(&session, terms, requested, payloads);
-    trail_of(context, record, method, String::new())
+        .open_call(&recording.session, terms, requested, payloads);
+    trail_of(context, record, recording, method, String::new())
 }
 
 /// Whoever was asked may answer; the asking was judged by the rules.

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sallyport_policy::decide::{Facts, ToolFacts};
+use sallyport_policy::decide::{Facts, Listed, ToolFacts};
 use sallyport_policy::mcp::agreement::Features;
 use sallyport_policy::mcp::call::TASKS_EXTENSION;
 use sallyport_policy::mcp::list::Caching;
 use sallyport_policy::mcp::revision::Revision;
-use sallyport_policy::name::SessionId;
 use sallyport_policy::principal::Principal;
 use sallyport_policy::sse::Item;
 use sallyport_policy::time::UnixMillis;
@@ -19,7 +18,7 @@ use super::head;
 use super::session::{Behind, Session};
 use crate::gateway::{Gateway, InForce};
 use crate::identity::{ProtectedResource, Verified};
-use crate::journal::Circumstances;
+use crate::journal::{Circumstances, Recording};
 use crate::metrics::Transport;
 use crate::upstream::Lane;
 use crate::upstream::http::SESSION_HEADER;
@@ -88,13 +87,13 @@ impl Context {
     }
 
     /// The recording that this caller's messages go into.
-    pub fn recording(&self, claimed_client: impl FnOnce() -> Option<String>) -> SessionId {
+    pub fn recording(&self, claimed_client: impl FnOnce() -> Option<String>) -> Recording {
         let gateway = &self.gateway;
         gateway.journal.session(
             &gateway.recorder,
             &self.policy,
             &self.verified,
-            self.now(),
+            &gateway.clock,
             || Circumstances {
                 protocol: self.revision,
                 transport: match self.transport {
@@ -148,12 +147,23 @@ impl Context {
         })
     }
 
-    /// What the server may see of the client's abilities (law 1).
+    /// Whether the caller could be let to `logging/setLevel`. In the newest revision there is none: each request says
+    /// what it wants to hear.
+    fn may_set_log_level(&self) -> bool {
+        let method = Listed::Method {
+            method: "logging/setLevel",
+        };
+        self.revision.is_modern()
+            || self.with_facts(None, |facts| self.policy.bundle.visible(&method, facts))
+    }
+
+    /// What the server may see of the client's abilities, and the client of the server's (law 1).
     pub fn features(&self) -> Features<'static> {
         Features {
             roots: self.server_may_ask("roots/list"),
             sampling: self.server_may_ask("sampling/createMessage"),
             elicitation: self.server_may_ask("elicitation/create"),
+            logging: self.may_set_log_level(),
             tasks: true,
             extensions: EXTENSIONS,
         }

@@ -48,7 +48,9 @@ pub async fn handle(
     let origin = parts.headers.get(http::header::ORIGIN).cloned();
     let origin = origin.filter(|_| head::origin(&parts.headers, &policy.names).is_ok());
     // Where a proxy in front went by a Content-Length beside it, what follows the last chunk is no request of anybody.
-    let last = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
+    let one = parts.version == Version::HTTP_11;
+    let last =
+        one && (parts.headers.contains_key(TRANSFER_ENCODING) || gateway.stop.is_cancelled());
     let mut answer = reply::with_cors(route(gateway, policy, peer, parts, body).await, origin);
     if last {
         answer

@@ -20,9 +20,10 @@ use sallyport_policy::sse::{Event, Item};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::context::Context;
-use super::post::{malformed, read, refuse};
+use super::post::{begun_too_late, malformed, read, refuse};
 use super::{Admitted, random_id, reply};
 use crate::answer::pump;
 use crate::body::ReplyBody;
@@ -48,6 +49,8 @@ pub struct Pipes(Mutex<HashMap<String, Pipe>>);
 struct Pipe {
     caller: CallerKey,
     outlet: mpsc::Sender<Item>,
+    /// Messages whose answers will go out on the stream.
+    under_way: TaskTracker,
 }
 
 impl Pipes {
@@ -55,11 +58,11 @@ impl Pipes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn outlet(&self, session: &str, caller: &CallerKey) -> Option<mpsc::Sender<Item>> {
+    fn of(&self, session: &str, caller: &CallerKey) -> Option<Pipe> {
         self.lock()
             .get(session)
             .filter(|pipe| pipe.caller == *caller)
-            .map(|pipe| pipe.outlet.clone())
+            .cloned()
     }
 }
 
@@ -69,6 +72,7 @@ pub(super) fn open(admitted: &Admitted) -> Response<ReplyBody> {
         return reply::status(StatusCode::SERVICE_UNAVAILABLE);
     };
     let (outlet, items) = mpsc::channel(QUEUE);
+    let under_way = TaskTracker::new();
     let gateway = Arc::clone(&admitted.gateway);
     {
         let mut pipes = gateway.pipes.lock();
@@ -81,6 +85,7 @@ pub(super) fn open(admitted: &Admitted) -> Response<ReplyBody> {
             Pipe {
                 caller,
                 outlet: outlet.clone(),
+                under_way: under_way.clone(),
             },
         );
     }
@@ -97,9 +102,14 @@ pub(super) fn open(admitted: &Admitted) -> Response<ReplyBody> {
     let over = CancellationToken::new();
     let ended = over.clone().cancelled_owned();
     tokio::spawn(async move {
-        keep(&gateway, &id, verified, &outlet).await;
-        // Calls that are still followed hold the other end too, and would keep the stream open.
-        over.cancel();
+        let all_told = tokio::select! {
+            () = keep(&gateway, &id, verified, &outlet) => false,
+            () = told_all(&gateway, &under_way) => true,
+        };
+        if !all_told {
+            // Calls that are still followed hold the other end too, and would keep the stream open.
+            over.cancel();
+        }
         gateway.pipes.lock().remove(&id);
         gateway.end_session(&id).await;
     });
@@ -139,6 +149,13 @@ async fn keep(
     }
 }
 
+/// Returns when the guard is about to end and every call of the stream has its answer.
+async fn told_all(gateway: &Gateway, under_way: &TaskTracker) {
+    gateway.stop.cancelled().await;
+    under_way.close();
+    under_way.wait().await;
+}
+
 async fn expired(gateway: &Gateway, verified: &Verified) {
     match verified.principal().expires_at {
         Some(at) => tokio::time::sleep(gateway.now().until(at)).await,
@@ -149,7 +166,10 @@ async fn expired(gateway: &Gateway, verified: &Verified) {
 /// Takes a message; its answer goes out on the stream.
 pub(super) async fn post(admitted: Admitted, body: Incoming, session: &str) -> Response<ReplyBody> {
     let caller = admitted.verified.principal().key();
-    let Some(outlet) = admitted.gateway.pipes.outlet(session, &caller) else {
+    let Some(Pipe {
+        outlet, under_way, ..
+    }) = admitted.gateway.pipes.of(session, &caller)
+    else {
         return refuse(&admitted, malformed(&Malformed::Session, "unknown_session"));
     };
     let (document, share) = match read(&admitted, body).await {
@@ -162,7 +182,7 @@ pub(super) async fn post(admitted: Admitted, body: Incoming, session: &str) -> R
     };
     let answered = document.root().get("id").is_some();
     let (passed, done) = oneshot::channel::<()>();
-    tokio::spawn(async move {
+    under_way.spawn(async move {
         let _share = share;
         let Ok(message) = Message::parse(&document) else {
             return;
@@ -199,6 +219,9 @@ fn place(
     outlet: mpsc::Sender<Item>,
 ) -> Result<Context, Box<super::post::Unread>> {
     let body = Body::parse(document).map_err(|error| unread(&Malformed::Message(&error)))?;
+    if let Some(unread) = begun_too_late(admitted, &body) {
+        return Err(Box::new(unread));
+    }
     let gateway = &admitted.gateway;
     let open = gateway
         .sessions

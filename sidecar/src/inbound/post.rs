@@ -34,6 +34,8 @@ pub(super) enum Unread {
     Reply(Reply, &'static str),
     Busy,
     Slow,
+    /// No more work is begun here.
+    Stopping,
 }
 
 /// A POST of Streamable HTTP.
@@ -51,6 +53,9 @@ pub(super) async fn streamable(admitted: Admitted, body: Incoming) -> Response<R
             );
         }
     };
+    if let Some(unread) = begun_too_late(&admitted, &body) {
+        return refuse(&admitted, unread);
+    }
     let context = match place(admitted, &body) {
         Ok(context) => context,
         Err(refused) => {
@@ -65,6 +70,15 @@ pub(super) async fn streamable(admitted: Admitted, body: Incoming) -> Response<R
         }
         Body::Batch(messages) => batch(&context, messages).await,
     }
+}
+
+/// A guard that is about to end takes only what calls that run wait for: answers and notifications of their clients.
+pub(super) fn begun_too_late(admitted: &Admitted, body: &Body<'_>) -> Option<Unread> {
+    let asks = body
+        .messages()
+        .iter()
+        .any(|message| matches!(message, Message::Request(_)));
+    (asks && admitted.gateway.stop.is_cancelled()).then_some(Unread::Stopping)
 }
 
 /// Reads and parses a body within the gateway's limits.
@@ -220,6 +234,7 @@ pub(super) fn refuse(admitted: &Admitted, unread: Unread) -> Response<ReplyBody>
         Unread::Reply(reply, code) => (reply::own(&reply), code),
         Unread::Busy => (reply::busy(), "memory"),
         Unread::Slow => (reply::status(StatusCode::REQUEST_TIMEOUT), "slow_body"),
+        Unread::Stopping => (reply::busy(), "stopping"),
     };
     admitted.gateway.metrics.refused(code);
     let caller = &admitted.verified.principal().subject;

@@ -2,7 +2,6 @@
 //! usable only by the principal and client that opened them (law 11). To anybody else they do not exist.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +16,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Flight;
+use crate::clock::Clock;
 use crate::identity::Verified;
+use crate::idle::{InUse, LastUse};
 use crate::upstream::Lane;
 
 /// Most sessions of one process; an open one costs a few hundred bytes.
@@ -48,7 +49,7 @@ pub struct Session {
     pub outlet: Option<mpsc::Sender<Item>>,
     /// Cancelled when the session ends, so that its streams end with it.
     pub ended: CancellationToken,
-    used: AtomicI64,
+    used: Arc<LastUse>,
     state: Mutex<State>,
 }
 
@@ -110,7 +111,7 @@ impl Sessions {
             behind: opening.behind,
             outlet: opening.outlet,
             ended: CancellationToken::new(),
-            used: AtomicI64::new(now.0),
+            used: LastUse::new(now),
             state: Mutex::new(State {
                 freshest: Arc::clone(verified),
                 asked: HashMap::new(),
@@ -133,7 +134,7 @@ impl Sessions {
         if session.caller != *verified.key() || session.ended.is_cancelled() {
             return None;
         }
-        session.used.store(now.0, Ordering::Relaxed);
+        session.used.touch(now);
         session.refresh(verified);
         Some(session)
     }
@@ -163,8 +164,7 @@ impl Sessions {
     pub fn sweep(&self, now: UnixMillis, idle: Duration) -> Vec<Arc<Session>> {
         let mut gone = Vec::new();
         self.lock().retain(|_, session| {
-            let used = UnixMillis(session.used.load(Ordering::Relaxed));
-            let live = used.until(now) <= idle && !session.ended.is_cancelled();
+            let live = !session.used.is_over(now, idle) && !session.ended.is_cancelled();
             if !live {
                 gone.push(Arc::clone(session));
             }
@@ -204,6 +204,11 @@ impl Session {
         state.asked.clear();
     }
 
+    /// A call of this session begins; as long as it lasts the session is not idle.
+    pub fn begin(&self, clock: &Arc<dyn Clock>) -> InUse {
+        self.used.begin(clock)
+    }
+
     /// The pipe to the server, where there is one.
     pub fn lane(&self) -> Option<Lane> {
         match &self.behind {
@@ -240,7 +245,8 @@ impl Session {
     }
 
     /// Keeps a call whose stream ended early, so that its answer is still judged when the client resumes.
-    pub fn park(&self, flight: Flight) {
+    pub fn park(&self, mut flight: Flight) {
+        flight.park();
         let mut state = self.lock();
         if state.parked.len() < MOST_PARKED {
             state.parked.insert(flight.id().clone(), flight);

@@ -48,6 +48,22 @@ async fn law_28_each_caller_sees_its_own_lists_and_keeps_them_for_itself() {
     assert_eq!(tools.json()["result"]["tools"], json!([]));
 }
 
+#[tokio::test]
+async fn law_01_a_client_hears_of_logging_only_where_it_could_set_the_level() {
+    let level = |effect: &str| {
+        json!([{"name": "read", "effect": "Allow", "tools": ["read"]},
+               {"name": "level", "effect": effect, "methods": ["logging/setLevel"]}])
+    };
+    let server = Server::usual().await;
+    for (rules, offered) in [(level("Allow"), true), (level("Deny"), false)] {
+        let guard = Plan::over(&server).rules(rules).start().await;
+        let agreed = guard.ada().initialize("2025-11-25").await.json();
+        let capabilities = &agreed["result"]["capabilities"];
+        assert_eq!(capabilities.get("logging").is_some(), offered, "{agreed}");
+        assert!(capabilities.get("tools").is_some(), "{agreed}");
+    }
+}
+
 /// A server with two pages, the second of which a test chooses.
 async fn paged(second: Value) -> Server {
     Server::new(move |seen| {

@@ -17,6 +17,7 @@
 mod batches;
 mod bodies;
 mod callers;
+mod drain;
 mod eras;
 mod heads;
 mod identities;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::support::{Client, Guard, Plan, Play, Server, Step, Stream, Token, mcp, soon, until};
 
 /// Opens the stream and tells where to post.
-async fn opened(client: &Client) -> (Stream, String) {
+pub(crate) async fn opened(client: &Client) -> (Stream, String) {
     let mut stream = client.open(Method::GET, "/sse", Bytes::new()).await;
     assert_eq!(stream.status, 200);
     let first = stream.next().await.unwrap();
@@ -27,7 +27,7 @@ async fn opened(client: &Client) -> (Stream, String) {
     (stream, address)
 }
 
-async fn post(client: &Client, address: &str, message: Value) -> u16 {
+pub(crate) async fn post(client: &Client, address: &str, message: Value) -> u16 {
     client
         .send(Method::POST, address, message.to_string().into())
         .await
@@ -36,14 +36,14 @@ async fn post(client: &Client, address: &str, message: Value) -> u16 {
 }
 
 fn initialize() -> Value {
-    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2024-11-05", "capabilities": {"sampling": {}}, "clientInfo": {"name": "t", "version": "1"}}})
 }
 
-fn call(id: u64, path: &str) -> Value {
+pub(crate) fn call(id: u64, path: &str) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "read", "arguments": {"path": path}}})
 }
 
-async fn handshake(client: &Client) -> (Stream, String) {
+pub(crate) async fn handshake(client: &Client) -> (Stream, String) {
     let (mut stream, address) = opened(client).await;
     assert_eq!(post(client, &address, initialize()).await, 202);
     let answer = stream.message().await.unwrap();

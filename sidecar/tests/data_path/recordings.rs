@@ -3,7 +3,7 @@
 use sallyport_policy::record::event::{Event, Outcome};
 use serde_json::json;
 
-use crate::support::{Plan, Server, Token, answer, mcp};
+use crate::support::{Plan, Play, Server, Step, Token, answer, event, mcp, until};
 
 #[tokio::test]
 async fn law_30_every_request_and_notification_ends_exactly_once_and_in_its_callers_chain() {
@@ -127,6 +127,38 @@ async fn law_31_an_answer_that_cannot_be_stored_is_withheld_and_the_client_hears
     );
     assert!(call.end().executed);
     assert_eq!(server.of("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn law_31_a_stream_that_can_no_longer_be_stored_ends_its_call() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => {
+            let word = "word ".repeat(8_000);
+            let report = json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                                "params": {"progressToken": "p", "progress": 1, "message": word}});
+            let mut steps: Vec<_> = std::iter::repeat_n(event(&report), 40).collect();
+            steps.push(Step::Hang);
+            Play::events(steps)
+        }
+        _ => mcp(&seen),
+    })
+    .await;
+    let mut plan = Plan::over(&server);
+    plan.quota = Some(400_000);
+    let guard = plan.start().await;
+    let ada = guard.ada().session("2025-11-25").await;
+    let call = json!({"name": "read", "arguments": {}, "_meta": {"progressToken": "p"}});
+    let stream = ada.streaming(&json!(5), "tools/call", call).await;
+    let heard = stream.rest().await;
+    assert!(heard.len() > 1 && heard.len() < 40, "{}", heard.len());
+    let last = heard.last().unwrap();
+    assert_eq!(last["result"]["isError"], true, "{last}");
+    assert!(last.to_string().contains("was executed"), "{last}");
+    assert_eq!(
+        guard.call("tools/call").await.reason(),
+        "recording_unavailable"
+    );
+    until("the server's side", || (server.hung_up() > 0).then_some(())).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::json;
 
-use crate::support::{Plan, Play, Server, Step, Token, mcp, until};
+use crate::support::{Plan, Play, Server, Step, Token, event, mcp, result_of, until};
 
 #[tokio::test]
 async fn law_11_a_foreign_principal_cannot_use_a_session() {
@@ -258,4 +258,46 @@ fn header(client: &crate::support::Client, name: &str) -> String {
         .unwrap()
         .1
         .clone()
+}
+
+#[tokio::test]
+async fn law_30_a_session_does_not_idle_while_a_call_of_it_runs() {
+    let server = Server::new(|seen| match seen.rpc().as_str() {
+        "tools/call" => {
+            let report = |done: u32| {
+                event(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                              "params": {"progressToken": "p", "progress": done}}),
+                )
+            };
+            let mut steps = Vec::new();
+            for done in 1..8 {
+                steps.push(report(done));
+                steps.push(Step::Wait(Duration::from_millis(500)));
+            }
+            steps.push(event(&result_of(&seen, json!({"content": []}))));
+            Play::events(steps)
+        }
+        _ => mcp(&seen),
+    })
+    .await;
+    let guard = Plan::over(&server)
+        .with("limits", json!({"sessionIdle": "1s"}))
+        .start()
+        .await;
+    let ada = guard.ada().session("2025-11-25").await;
+    let call = json!({"name": "read", "arguments": {}, "_meta": {"progressToken": "p"}});
+    let heard = ada
+        .streaming(&json!(5), "tools/call", call)
+        .await
+        .rest()
+        .await;
+    assert_eq!(heard.len(), 8, "{heard:?}");
+    assert!(heard[7]["result"].is_object(), "{heard:?}");
+    assert_eq!(ada.request("tools/list", json!({})).await.status, 200);
+    let call = guard.call("tools/call").await;
+    assert_eq!(call.ended.len(), 1);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let late = ada.request("tools/list", json!({})).await;
+    assert_eq!(late.status, 404, "nobody has used it since");
 }

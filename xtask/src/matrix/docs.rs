@@ -36,7 +36,8 @@ Seen straight at the servers as well as through the guard:
 - `createMcpHandler` keeps no sessions for older revisions: no GET stream, no questions to the client.
 - The Inspector's CLI lists tools before each call, and says `not found on server` itself of what is hidden.
 - The Inspector calls `logging/setLevel` as soon as it is connected to a server that advertises `logging`, and gives up where
-  that is refused: a policy for its users allows the method, as the matrix' does.
+  that is refused. Clients of the older revisions hear of `logging` only where a rule could let them call the method, so it
+  works either way; the matrix' policy has such a rule.
 - `server-everything` asks for roots of its own accord. No rule of the matrix allows that, so no client hears it, and the
   tool that depends on it is not offered.
 ";

@@ -186,8 +186,8 @@ pub(super) fn ran_but_lost(bed: &Bed, report: &Report) -> Result<Vec<String>> {
             report
                 .lost_nonces
                 .iter()
-                .filter(|nonce| runs.contains_key(*nonce))
-                .cloned(),
+                .filter(|(nonce, _)| runs.contains_key(*nonce))
+                .map(|(nonce, heard)| format!("{nonce} before {}: {heard}", guard.name)),
         );
     }
     Ok(lost)

@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 
 use crate::console::say;
 use crate::tally::{Count, Tally};
-use crate::workspace::{self, Profile};
+use crate::workspace::{self, Profile, build};
 use bed::Bed;
 use load::Load;
 use report::Report;
@@ -26,9 +26,24 @@ const DRAIN: Duration = Duration::from_secs(15);
 /// Idle sessions end after 6 s here, and what the server left hanging after 3 s.
 const SETTLE: Duration = Duration::from_secs(30);
 
+/// What is played, each by itself or all in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Act {
+    /// A warm-up, the main load, and what is left when it is over.
+    Load,
+    /// Each guard is killed and started anew.
+    Kill,
+    /// Each guard is told to end.
+    Drain,
+}
+
 /// How much of it.
 #[derive(Debug)]
 pub(crate) struct Scale {
+    /// Empty: all.
+    acts: Vec<Act>,
+    /// The build that users run; a dev build is ten times slower, and the machine's limits would be found, not ours.
+    profile: Profile,
     clients: u32,
     seed: u64,
     warm_up: u64,
@@ -38,8 +53,10 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    pub(crate) fn by_hand(seconds: u64, clients: u32, seed: u64) -> Self {
+    pub(crate) fn by_hand(acts: Vec<Act>, seconds: u64, clients: u32, seed: u64) -> Self {
         Self {
+            acts,
+            profile: Profile::Release,
             clients,
             seed,
             warm_up: (seconds / 4).clamp(3, 20),
@@ -49,8 +66,14 @@ impl Scale {
         }
     }
 
+    fn plays(&self, act: Act) -> bool {
+        self.acts.is_empty() || self.acts.contains(&act)
+    }
+
     fn quick() -> Self {
         Self {
+            acts: Vec::new(),
+            profile: Profile::Dev,
             clients: 45,
             seed: 7,
             warm_up: 2,
@@ -94,11 +117,14 @@ fn play(scale: &Scale, tally: &mut Tally) -> Result<Acts> {
     let folder = tempfile::Builder::new()
         .prefix("sallyport-soak-")
         .tempdir()?;
-    let sallyport = workspace::newest("sallyport-cli", "sallyport", folder.path())?;
-    let soak = workspace::build(
+    let sallyport = match scale.profile {
+        Profile::Dev => workspace::newest("sallyport-cli", "sallyport", folder.path())?,
+        Profile::Release => build("sallyport-cli", "sallyport", scale.profile, folder.path())?,
+    };
+    let soak = build(
         "sallyport-soak",
         "sallyport-soak",
-        Profile::Dev,
+        scale.profile,
         folder.path(),
     )?;
     let mut stage = Stage {
@@ -107,11 +133,17 @@ fn play(scale: &Scale, tally: &mut Tally) -> Result<Acts> {
         acts: Vec::new(),
         before: Vec::new(),
     };
-    tally.step("soak: warm-up", || stage.warm_up());
-    tally.step("soak: load, faults, policy changes", || stage.main());
-    tally.step("soak: nothing is left of it", || stage.settled());
-    tally.step("soak: kill -9 and restart", || stage.killed());
-    tally.step("soak: drain under load", || stage.drained());
+    if scale.plays(Act::Load) {
+        tally.step("soak: warm-up", || stage.warm_up());
+        tally.step("soak: load, faults, policy changes", || stage.main());
+        tally.step("soak: nothing is left of it", || stage.settled());
+    }
+    if scale.plays(Act::Kill) {
+        tally.step("soak: kill -9 and restart", || stage.killed());
+    }
+    if scale.plays(Act::Drain) {
+        tally.step("soak: drain under load", || stage.drained());
+    }
     afterwards::judge(&stage.bed, tally);
     Ok(stage.acts)
 }

@@ -20,7 +20,8 @@ pub(super) struct Report {
     strangers: u64,
     expired: u64,
     swapped: [u64; 2],
-    pub(super) lost_nonces: Vec<String>,
+    /// By the call's mark: what its client heard instead of an answer.
+    pub(super) lost_nonces: BTreeMap<String, String>,
 }
 
 /// One revision.

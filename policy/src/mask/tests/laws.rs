@@ -623,6 +623,18 @@ fn law_18_the_mark_stands_in_meta_or_in_an_errors_data() {
 }
 
 #[test]
+fn law_18_a_mark_whose_pointer_reads_like_a_secret_changes_nothing_the_second_time() {
+    // Neither name is a secret; their pointer reads like one.
+    let given = document(&json!({"result": {"password=nt": {"Qw93Lk22Zx81": AWS}}}).to_string());
+    let Masked::Changed { bytes, .. } = masker().mask(&given, &CALL) else {
+        panic!("not changed");
+    };
+    let once = Document::parse(bytes, Limits::RESPONSE).unwrap();
+    let twice = masker().mask(&once, &CALL);
+    assert!(matches!(twice, Masked::Clean), "{twice:?}");
+}
+
+#[test]
 fn law_23_an_outline_shows_names_kinds_and_lengths_and_no_value() {
     let masker = masker();
     let document =

@@ -15,6 +15,7 @@ const UI: Features<'_> = Features {
     roots: false,
     sampling: false,
     elicitation: false,
+    logging: true,
     tasks: false,
     extensions: &["io.modelcontextprotocol/ui"],
 };
@@ -97,6 +98,13 @@ fn what_a_server_offers_is_read_and_cut_to_what_can_be_policed() {
         r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{},"extensions":{}},"instructions":"x"}"#,
     );
     assert_eq!(&agreed.bytes, expected.bytes());
+    let quiet = Features {
+        logging: false,
+        ..UI
+    };
+    let agreed = initialized(result(&answer), quiet).unwrap();
+    assert!(!agreed.capabilities.logging);
+    assert!(!String::from_utf8_lossy(&agreed.bytes).contains("logging"));
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Client {
             }
             let session = session.with_context(|| format!("no session: {text}"))?;
             let session = session.to_str()?.to_owned();
-            self.tally.opened(&self.target.name, &session);
+            self.tally.opened(&self.target.name, &session, &self.owner);
             self.session = Some(session);
         }
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });

@@ -30,9 +30,16 @@ impl Client {
         match heard {
             Heard::Answer(answer) => judge_answer(self, expect, answer, nonce),
             Heard::Status(status, text) => self.judge_status(expect, *status, text, nonce),
+            // A stream ends with its token (law 11).
+            Heard::Lost(why) if why.contains("stream ended") && self.tokens.is_over() => {
+                if self.revision == Revision::Oldest {
+                    self.pipe = None;
+                }
+                Outcome::Refused
+            }
             Heard::Lost(why) if self.plan.outages => {
                 self.shaken = true;
-                self.tally.with(|report| report.lost(nonce));
+                self.tally.with(|report| report.lost(nonce, why));
                 // The post beside a stream that is gone: a guard that started anew does not know it.
                 if self.revision == Revision::Oldest {
                     self.pipe = None;
@@ -52,10 +59,6 @@ impl Client {
                 self.pipe = None;
                 Outcome::Told
             }
-            // A stream ends with its token (law 11).
-            Heard::Lost(why) if why.contains("stream ended") && self.tokens.is_over() => {
-                Outcome::Refused
-            }
             Heard::Lost(why) => Outcome::Unexpected(why.clone()),
         }
     }
@@ -70,7 +73,8 @@ impl Client {
                 Outcome::Lost
             }
             502..=504 if self.plan.outages => {
-                self.tally.with(|report| report.lost(nonce));
+                self.tally
+                    .with(|report| report.lost(nonce, &format!("{status} {}", short(text))));
                 Outcome::Lost
             }
             404 if self.target.linked && (expect == Expect::Failure || self.shaken) => {

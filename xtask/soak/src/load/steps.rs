@@ -336,15 +336,10 @@ impl Client {
     /// A session that is another's does not exist.
     async fn stranger(&mut self) {
         let chance = self.chance.below(256);
-        let other = self.tally.any_session(&self.target.name, chance);
-        let mine = |session: &String| {
-            Some(session) == self.session.as_ref()
-                || self
-                    .pipe
-                    .as_ref()
-                    .is_some_and(|pipe| pipe.address == *session)
-        };
-        let Some(other) = other.filter(|other| !mine(other)) else {
+        let other = self
+            .tally
+            .others_session(&self.target.name, &self.owner, chance);
+        let Some(other) = other else {
             return;
         };
         if self.revision == Revision::Newest || !self.is_of_my_kind(&other) {

@@ -41,7 +41,8 @@ impl Pipe {
         if endpoint.kind.as_deref() != Some("endpoint") {
             bail!("the first event is {endpoint:?}");
         }
-        client.tally.opened(&client.target.name, &endpoint.data);
+        let tally = &client.tally;
+        tally.opened(&client.target.name, &endpoint.data, &client.owner);
         let waiting = Waiting::default();
         let owner = client.owner.clone();
         let tally = Arc::clone(&client.tally);

@@ -63,14 +63,21 @@ pub(crate) struct Report {
     expired: u64,
     /// Answers under either policy.
     swapped: [u64; 2],
-    /// Marks of calls that were sent and never answered.
-    lost_nonces: Vec<String>,
+    /// Marks of calls that were sent and never answered, and what was heard instead.
+    lost_nonces: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     report: Mutex<Report>,
-    sessions: Mutex<HashMap<String, Vec<String>>>,
+    sessions: Mutex<HashMap<String, Vec<Known>>>,
+}
+
+/// A session, and the marks of whose it is.
+#[derive(Debug)]
+struct Known {
+    session: String,
+    owner: String,
 }
 
 impl Tally {
@@ -126,21 +133,25 @@ impl Tally {
     }
 
     /// Remembers a session for strangers to try.
-    pub(crate) fn opened(&self, target: &str, session: &str) {
+    pub(crate) fn opened(&self, target: &str, session: &str, owner: &str) {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sessions.entry(target.to_owned()).or_default();
         if known.len() >= 256 {
             known.remove(0);
         }
-        known.push(session.to_owned());
+        known.push(Known {
+            session: session.to_owned(),
+            owner: owner.to_owned(),
+        });
     }
 
-    /// Somebody's session at this guard, by chance.
-    pub(crate) fn any_session(&self, target: &str, chance: u64) -> Option<String> {
+    /// Somebody else's session at this guard, by chance: never one that `owner` ever had, which may well live on.
+    pub(crate) fn others_session(&self, target: &str, owner: &str, chance: u64) -> Option<String> {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sessions.get(target)?;
         let at = usize::try_from(chance).ok()?.checked_rem(known.len())?;
-        known.get(at).cloned()
+        let found = known.get(at).filter(|known| known.owner != owner)?;
+        Some(found.session.clone())
     }
 
     /// One line of how it goes.
@@ -185,7 +196,7 @@ impl Report {
         *(if left { a } else { b }) += 1;
     }
 
-    pub(crate) fn lost(&mut self, nonce: &str) {
-        self.lost_nonces.push(nonce.to_owned());
+    pub(crate) fn lost(&mut self, nonce: &str, why: &str) {
+        self.lost_nonces.insert(nonce.to_owned(), why.to_owned());
     }
 }
