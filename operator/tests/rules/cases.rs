@@ -583,11 +583,43 @@ fn enforced_pods() -> Vec<Row> {
         ),
         create(
             POLICY,
+            "exempt by a guardrail over this namespace",
+            "dev",
+            "enforced",
+            with(
+                exempt.clone(),
+                "/spec/containers/0/image",
+                json!("other@sha256:00"),
+            ),
+            Accepted,
+        ),
+        create(
+            POLICY,
+            "exempt by a guardrail over another namespace",
+            "dev",
+            "enforced",
+            with(
+                exempt.clone(),
+                "/spec/containers/0/image",
+                json!("elsewhere@sha256:00"),
+            ),
+            Refused("every pod of this namespace is guarded"),
+        ),
+        create(
+            POLICY,
             "a runtime class that is on the list",
             "dev",
-            "free",
-            with(exempt.clone(), "/spec/runtimeClassName", Value::Null),
+            "enforced",
+            with(exempt.clone(), "/spec/runtimeClassName", json!("fast")),
             Accepted,
+        ),
+        create(
+            POLICY,
+            "a runtime class that is not",
+            "dev",
+            "enforced",
+            with(exempt.clone(), "/spec/runtimeClassName", json!("odd")),
+            Refused("runtimeClassName"),
         ),
     ];
     let changed: Vec<(&str, String, Value, &'static str)> = vec![
