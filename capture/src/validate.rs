@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
-use rustix::net::sockopt::socket_peercred;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use sallyport_policy::proof::{
     ANSWER, GREETING, KEPT, KEY, Nonce, NotProven, REPORT, Seen, verify,
 };
@@ -97,9 +97,10 @@ impl Sidecar {
             path: question.socket.clone(),
             error,
         };
-        let peer = socket_peercred(&stream).map_err(|error| failed(error.into()))?;
-        if peer.uid.as_raw() != question.sidecar_uid {
-            return Err(Unproven::NotTheSidecar(peer.uid.as_raw()));
+        // The containers of a pod do not see each other's processes: the peer's user id is known, its process id is 0.
+        let peer = getsockopt(&stream, PeerCredentials).map_err(|error| failed(error.into()))?;
+        if peer.uid() != question.sidecar_uid {
+            return Err(Unproven::NotTheSidecar(peer.uid()));
         }
         stream.set_read_timeout(Some(ONE)).map_err(failed)?;
         let mut stream = BufReader::new(stream);

@@ -26,6 +26,12 @@ pub(crate) struct Args {
     /// The lowest generation of the policy that may ever be put in force
     #[arg(long, value_name = "NUMBER", default_value = "0")]
     pub(crate) minimum_generation: String,
+    /// The operator's control endpoint; without it nobody is told what is enforced
+    #[arg(long, value_name = "HOST:PORT", requires = "control_token")]
+    pub(crate) control: Option<String>,
+    /// File of this pod's token for the control endpoint
+    #[arg(long, value_name = "FILE", requires = "control")]
+    pub(crate) control_token: Option<PathBuf>,
     /// Where callers connect
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,

@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) bundle: PathBuf,
     pub(crate) demand: Demand,
     pub(crate) minimum_generation: u64,
+    /// Where the operator is, and the file of the token to show there.
+    pub(crate) control: Option<(String, PathBuf)>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) probes: Option<(SocketAddr, Probes)>,
@@ -47,6 +49,7 @@ pub(crate) struct Proof {
 
 impl Config {
     /// Makes sense of the arguments, or tells every mistake in them.
+    #[expect(clippy::too_many_lines, reason = "a line or two for each flag")]
     pub(crate) fn of(args: Args) -> Result<Self, Vec<String>> {
         let Args {
             bundle,
@@ -54,6 +57,8 @@ impl Config {
             gateway,
             gateway_uid,
             minimum_generation,
+            control,
+            control_token,
             listen,
             admin,
             probes,
@@ -106,6 +111,7 @@ impl Config {
                 bundle: bundle?,
                 demand: demand?,
                 minimum_generation: generation?,
+                control: control.zip(control_token),
                 listen: listen?,
                 admin,
                 probes: probes?,

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod body;
 pub mod bundle;
 pub mod clock;
+pub mod control;
 pub mod credential;
 pub mod gateway;
 pub mod guard;

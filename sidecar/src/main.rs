@@ -7,22 +7,25 @@ mod args;
 mod config;
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
+use sallyport_policy::approval::BindingKey;
 use sallyport_policy::mask::MaskKey;
 use sallyport_sidecar::admin::{BlockReady, Readiness};
-use sallyport_sidecar::bundle::{Ledger, Supply};
+use sallyport_sidecar::bundle::{Ledger, Standing, Supply, Urge};
 use sallyport_sidecar::clock::{Clock, SystemClock};
+use sallyport_sidecar::control::Control;
 use sallyport_sidecar::credential::Credential;
 use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
 use sallyport_sidecar::listen::own_hosts;
 use sallyport_sidecar::pod::door::Door;
+use sallyport_sidecar::pod::probes::Probes;
 use sallyport_sidecar::pod::proven::Proven;
 use sallyport_sidecar::pod::report::Reports;
 use sallyport_sidecar::ready::Kit;
@@ -31,6 +34,7 @@ use sallyport_sidecar::run::{Parts, Running, start};
 use sallyport_sidecar::tls::{TlsError, Trust};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
@@ -95,10 +99,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
         running,
         spool,
         supply,
+        control,
         waiting,
     } = assemble(config).await?;
+    let telling = telling(control, supply.standing(), supply.urge());
     tokio::select! {
         () = supply.follow(&running, waiting) => {}
+        () = telling => {}
         () = stop.asked() => {}
     }
     tracing::info!("stopping: no new calls, running ones may finish");
@@ -116,44 +123,37 @@ struct Guard {
     running: Running,
     spool: Spool,
     supply: Supply,
+    control: Option<Control>,
     /// Keeps the pod unready until there is a policy.
     waiting: Option<BlockReady>,
 }
 
 async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let listener = bind(config.listen).await?;
-    let admin = match config.admin {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
-    let probes = match config.probes.take() {
-        Some((address, probes)) => Some((bind(address).await?, probes)),
-        None => None,
-    };
+    let Listeners {
+        listener,
+        admin,
+        probes,
+    } = listeners(&mut config).await?;
     let ledger = Ledger::open(&config.state, config.minimum_generation)?;
     let binding = binding_key(&config.state, &config.demand.gateway)?;
     let trust = trust(config.ca.as_deref())?;
     let address = listener.local_addr()?;
-    let kit = Kit {
-        local_issuer: None,
-        literals: literals(&config.credentials),
-        mask_key: MaskKey::new(&*binding.derive("mask")),
-        fetcher: Fetcher::new(&trust, FetchLimits::DEFAULT, PlainHttp::Refused),
-        clock: Arc::clone(&clock),
-        hosts: own_hosts(address.ip()),
-        own_url: None,
-    };
+    let kit = kit(&config, &clock, &trust, &binding, address.ip());
     // The recorder is open before any listener serves, so readiness need not wait for it.
     let (recorder, spool) = recorder(&config, &clock)?;
     let gateway = config.demand.gateway.clone();
+    let control = match config.control {
+        Some((address, token)) => Some(Control::new(address, token, config.demand.clone())?),
+        None => None,
+    };
     let mut supply = Supply::new(&config.bundle, config.demand, ledger, Arc::clone(&clock));
     let in_force = supply
         .first(&kit)
         .context("cannot start, not even to deny everything")?;
     let readiness = Readiness::default();
     let door = match config.proof.take() {
-        Some(proof) => Some(door(&config.state, proof, &readiness)?),
+        Some(proof) => Some(door(&config.state, &proof, &readiness)?),
         None => None,
     };
     let waiting = (!supply.is_verified()).then(|| readiness.block("policy"));
@@ -183,7 +183,37 @@ async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
         running,
         spool,
         supply,
+        control,
         waiting,
+    })
+}
+
+/// Tells the operator what is in force, where there is one to tell; never returns.
+async fn telling(control: Option<Control>, standing: watch::Receiver<Standing>, urge: Urge) {
+    match control {
+        Some(control) => control.follow(standing, urge).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where the process is reached.
+struct Listeners {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+    probes: Option<(TcpListener, Probes)>,
+}
+
+async fn listeners(config: &mut Config) -> anyhow::Result<Listeners> {
+    Ok(Listeners {
+        listener: bind(config.listen).await?,
+        admin: match config.admin {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        },
+        probes: match config.probes.take() {
+            Some((address, probes)) => Some((bind(address).await?, probes)),
+            None => None,
+        },
     })
 }
 
@@ -199,7 +229,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// The door before the listener of a pod, and the socket at which the validator opens it.
-fn door(state: &Path, proof: Proof, readiness: &Readiness) -> anyhow::Result<Arc<Door>> {
+fn door(state: &Path, proof: &Proof, readiness: &Readiness) -> anyhow::Result<Arc<Door>> {
     let proven = Arc::new(Proven::open(state, readiness)?);
     let door = Arc::new(Door::new(Arc::clone(&proven))?);
     let reports = Reports::bind(&proof.socket, proof.validator, door.key(), proven)
@@ -216,6 +246,24 @@ fn trust(ca: Option<&[u8]>) -> Result<Trust, TlsError> {
             tracing::warn!(%error, "no TLS server can be reached");
             Trust::nobody()
         }),
+    }
+}
+
+fn kit(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    trust: &Trust,
+    binding: &BindingKey,
+    own: IpAddr,
+) -> Kit {
+    Kit {
+        local_issuer: None,
+        literals: literals(&config.credentials),
+        mask_key: MaskKey::new(&*binding.derive("mask")),
+        fetcher: Fetcher::new(trust, FetchLimits::DEFAULT, PlainHttp::Refused),
+        clock: Arc::clone(clock),
+        hosts: own_hosts(own),
+        own_url: None,
     }
 }
 

@@ -8,15 +8,18 @@
 
 mod folder;
 mod ledger;
+mod standing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport_policy::bundle::{Bundle, Envelope, EnvelopeError, Expected, Opened};
-use sallyport_policy::name::{Digest, GatewayName};
+use sallyport_policy::name::{Digest, GatewayName, Revision};
 use sallyport_policy::source::defaults::RETENTION;
 use sallyport_policy::time::UnixMillis;
+
+use tokio::sync::watch;
 
 use crate::admin::BlockReady;
 use crate::clock::Clock;
@@ -27,6 +30,7 @@ use crate::watch::{Depth, Folders};
 
 pub use folder::FolderError;
 pub use ledger::{Ledger, LedgerError};
+pub use standing::{Standing, Urge};
 
 /// Behind the folder watch, for file systems that tell nothing and for what only time mends.
 const POLL: Duration = Duration::from_secs(5);
@@ -55,6 +59,10 @@ pub struct Supply {
     expires: Option<UnixMillis>,
     /// The last refusal, so that a look every few seconds does not tell it again.
     told: Option<String>,
+    /// The revision in force.
+    revision: Option<Revision>,
+    standing: watch::Sender<Standing>,
+    urge: Urge,
 }
 
 /// Why what lies in the folder is not put in force; the last good policy stays.
@@ -88,7 +96,22 @@ impl Supply {
             in_force: None,
             expires: None,
             told: None,
+            revision: None,
+            standing: watch::Sender::new(Standing::default()),
+            urge: Urge::default(),
         }
+    }
+
+    /// What is in force, now and after each change.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// By which the folder is looked into at once.
+    #[must_use]
+    pub fn urge(&self) -> Urge {
+        self.urge.clone()
     }
 
     /// The policy to start with: what lies in the folder, else the last good one of an earlier life, else none,
@@ -140,10 +163,12 @@ impl Supply {
         loop {
             tokio::select! {
                 () = folders.changed() => tokio::time::sleep(SETTLE).await,
+                () = self.urge.urged() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             // Reading, verifying and an fsync take milliseconds: not on a thread that serves calls.
             tokio::task::block_in_place(|| self.step(running));
+            self.report();
             if self.is_verified() {
                 drop(waiting.take());
             }
@@ -153,6 +178,7 @@ impl Supply {
 
     fn step(&mut self, running: &Running) {
         self.ledger.settle();
+        self.ledger.saw(self.urge.minimum());
         self.end_expired(running);
         match self.look() {
             Ok(Some(good)) => match self.put_in_force(good, running) {
@@ -243,6 +269,7 @@ impl Supply {
         self.in_force = Some(digest);
         self.expires = ready.bundle.expires();
         let revision = ready.bundle.revision();
+        self.revision = Some(revision);
         tracing::info!(%revision, generation = self.ledger.seen(), "policy in force");
         // Whoever writes the default down has asked for nothing.
         let retention = ready.bundle.settings().recording.retention;
@@ -259,6 +286,7 @@ impl Supply {
             return;
         }
         self.expires = None;
+        self.revision = None;
         match running.replace(Bundle::none(self.demand.gateway.clone())) {
             Ok(()) => tracing::error!("restart required: everything is denied until then"),
             Err(error) => tracing::error!(%error, "the policy of the gateway's former self stays"),
@@ -269,6 +297,7 @@ impl Supply {
     fn end_expired(&mut self, running: &Running) {
         if self.expires.is_some_and(|end| end <= self.clock.now()) {
             self.expires = None;
+            self.revision = None;
             tracing::error!(
                 "the policy in force has expired: everything is denied until a newer one comes"
             );
@@ -277,6 +306,21 @@ impl Supply {
                 .changes
                 .send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// Tells the operator where it is news.
+    fn report(&self) {
+        let now = Standing {
+            revision: self.revision,
+            generation: self.ledger.seen(),
+            not_after: self.expires,
+            refused: self.told.clone(),
+        };
+        self.standing.send_if_modified(|before| {
+            let news = *before != now;
+            *before = now;
+            news
+        });
     }
 
     fn until_next_look(&self) -> Duration {
