@@ -2,16 +2,21 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::bed::Bed;
 use crate::child;
+use crate::kubectl::Kubectl;
 use crate::stage::say;
 
 pub(crate) const NAMESPACE: &str = "sallyport-system";
 const INSTALL: Duration = Duration::from_secs(180);
+const ROUTED: Duration = Duration::from_secs(30);
+const GLANCE: Duration = Duration::from_millis(200);
+const TRIED: &str =
+    "{ apiVersion: sallyport.dev/v1alpha1, kind: McpGateway, metadata: { name: tried }, spec: {} }";
 
 /// Installs the chart with the images of the cluster, or brings what is installed up to date.
 pub(crate) fn install(bed: &Bed, chart: &Path) -> Result<()> {
@@ -32,5 +37,24 @@ pub(crate) fn install(bed: &Bed, chart: &Path) -> Result<()> {
         bail!("helm: {}", said.stderr.trim());
     }
     say("Sallyport is installed.");
-    Ok(())
+    admitted()
+}
+
+/// Ready pods are not yet in every node's table of Services: for a moment more the API server may not reach them.
+fn admitted() -> Result<()> {
+    let kubectl = Kubectl::within("default");
+    let until = Instant::now() + ROUTED;
+    loop {
+        let said = kubectl.ask(&["create", "--dry-run=server", "-f", "-"], TRIED)?;
+        if said.good {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            bail!(
+                "the API server does not reach the webhooks: {}",
+                said.stderr.trim()
+            );
+        }
+        std::thread::sleep(GLANCE);
+    }
 }
