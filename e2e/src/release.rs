@@ -12,6 +12,9 @@ use crate::kubectl::Kubectl;
 use crate::stage::say;
 
 pub(crate) const NAMESPACE: &str = "sallyport-system";
+/// Who the operator is to the API server.
+pub(crate) const OPERATOR: &str = "system:serviceaccount:sallyport-system:sallyport-operator";
+const DEPLOYMENT: &str = "sallyport-operator";
 const INSTALL: Duration = Duration::from_secs(180);
 const ROUTED: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(200);
@@ -37,6 +40,23 @@ pub(crate) fn install(bed: &Bed, chart: &Path) -> Result<()> {
         bail!("helm: {}", said.stderr.trim());
     }
     say("Sallyport is installed.");
+    admitted()
+}
+
+/// Runs so many replicas of the operator, and waits until it is so.
+pub(crate) fn scale(replicas: u32) -> Result<()> {
+    let kubectl = Kubectl::within(NAMESPACE);
+    let wanted = format!("--replicas={replicas}");
+    kubectl.good(&["scale", "deployment", DEPLOYMENT, &wanted], "")?;
+    if replicas == 0 {
+        let pods = [
+            "pods",
+            "--selector",
+            "app.kubernetes.io/name=sallyport-operator",
+        ];
+        return kubectl.wait("delete", &pods, INSTALL);
+    }
+    kubectl.wait("condition=Available", &["deployment", DEPLOYMENT], INSTALL)?;
     admitted()
 }
 
