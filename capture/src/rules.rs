@@ -20,6 +20,7 @@ pub enum Family {
 
 /// For `nft -f`: both families, one transaction, the same however often it is loaded.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a rule set is read as one text")]
 pub fn nft(facts: &Facts) -> String {
     let Uids {
         sidecar, server, ..

@@ -156,20 +156,20 @@ mod tests {
         Key::Gateway(ObjectName::new("shop", name))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_thing_pushed_twice_is_worked_on_once_and_again_when_pushed_meanwhile() {
         let queue = Queue::default();
         queue.push([key("a"), key("a")]);
         assert_eq!(queue.next().await, key("a"));
         assert!(queue.is_empty());
         queue.push([key("a")]);
-        let waiting = tokio::time::timeout(Duration::from_secs(1), queue.next()).await;
+        let waiting = tokio::time::timeout(Duration::from_millis(200), queue.next()).await;
         assert!(waiting.is_err(), "it is still being worked on");
         queue.done(&key("a"), true);
         assert_eq!(queue.next().await, key("a"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_fails_waits_longer_each_time_and_keeps_nobody_waiting() {
         let queue = Queue::default();
         let start = Instant::now();

@@ -1,6 +1,6 @@
 //! Wiring: from the command line to a running replica, and from there to its orderly end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -53,6 +53,8 @@ struct Replica {
     metrics: Metrics,
     root: Arc<Root>,
     leading: channel::Sender<bool>,
+    /// Leads no more, for a replica that is about to end.
+    resign: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -86,6 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         shared: Shared::new(Arc::clone(&queue)),
         roster: Roster::new(queue, metrics.clone()),
         leading: channel::Sender::new(false),
+        resign: CancellationToken::new(),
         stop: CancellationToken::new(),
         client,
         namespace,
@@ -129,13 +132,13 @@ impl Replica {
         let keeper = Keeper {
             client: ApiClient(self.client.clone()),
             namespace: self.namespace.clone(),
-            service,
+            names: names(&service, &self.namespace, webhooks.local_addr()?.ip()),
             shown: Arc::clone(&shown),
             leading: self.leading.subscribe(),
         };
         parts.spawn(self.until_stop(keeper.keep()));
         let (shared, client) = (self.shared.clone(), self.client.clone());
-        parts.spawn(self.until_stop(async move { shared.follow(&client).await }));
+        parts.spawn(self.until_stop(async move { Box::pin(shared.follow(&client)).await }));
         self.serve_webhooks(webhooks, &shown, platform, &mut parts)?;
         self.serve_control(control, &mut parts)?;
         let candidate = Candidate {
@@ -143,9 +146,13 @@ impl Replica {
             namespace: self.namespace.clone(),
             identity: self.identity.clone(),
             leading: self.leading.clone(),
-            stop: self.stop.clone(),
+            stop: self.resign.clone(),
         };
-        parts.spawn(candidate.run());
+        let resigned = self.until_stop(std::future::pending());
+        parts.spawn(async move {
+            candidate.run().await;
+            resigned.await;
+        });
         parts.spawn(self.clone().lead());
         self.until_asked(&stopping, parts).await
     }
@@ -201,7 +208,7 @@ impl Replica {
                 match certificate::issue(&root, clock::now()) {
                     Ok(next) => shown.swap(next),
                     Err(error) => {
-                        tracing::error!(%error, "the control endpoint keeps its old certificate")
+                        tracing::error!(%error, "the control endpoint keeps its old certificate");
                     }
                 }
             }
@@ -275,13 +282,27 @@ impl Replica {
         stopping.store(true, Ordering::Relaxed);
         if asked {
             tracing::info!("stopping: another replica takes over");
+            self.resign.cancel();
             tokio::time::sleep(LEAVING).await;
         }
+        self.resign.cancel();
         self.stop.cancel();
         while parts.join_next().await.is_some() {}
         anyhow::ensure!(asked, "a part of the operator ended");
         Ok(())
     }
+}
+
+/// What the API server may call the webhooks by: the Service, and the address where there is but one.
+fn names(service: &str, namespace: &str, address: IpAddr) -> Vec<String> {
+    let mut names = vec![
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+    ];
+    if !address.is_unspecified() {
+        names.push(address.to_string());
+    }
+    names
 }
 
 /// How sidecars find the control endpoint, and what they show there.

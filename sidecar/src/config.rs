@@ -49,6 +49,7 @@ pub(crate) struct Proof {
 
 impl Config {
     /// Makes sense of the arguments, or tells every mistake in them.
+    #[expect(clippy::too_many_lines, reason = "a line or two for each flag")]
     pub(crate) fn of(args: Args) -> Result<Self, Vec<String>> {
         let Args {
             bundle,

@@ -7,13 +7,14 @@ mod args;
 mod config;
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
+use sallyport_policy::approval::BindingKey;
 use sallyport_policy::mask::MaskKey;
 use sallyport_sidecar::admin::{BlockReady, Readiness};
 use sallyport_sidecar::bundle::{Ledger, Standing, Supply, Urge};
@@ -24,6 +25,7 @@ use sallyport_sidecar::hold::secret::binding_key;
 use sallyport_sidecar::identity::fetch::{FetchLimits, Fetcher, PlainHttp};
 use sallyport_sidecar::listen::own_hosts;
 use sallyport_sidecar::pod::door::Door;
+use sallyport_sidecar::pod::probes::Probes;
 use sallyport_sidecar::pod::proven::Proven;
 use sallyport_sidecar::pod::report::Reports;
 use sallyport_sidecar::ready::Kit;
@@ -128,28 +130,16 @@ struct Guard {
 
 async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let listener = bind(config.listen).await?;
-    let admin = match config.admin {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
-    let probes = match config.probes.take() {
-        Some((address, probes)) => Some((bind(address).await?, probes)),
-        None => None,
-    };
+    let Listeners {
+        listener,
+        admin,
+        probes,
+    } = listeners(&mut config).await?;
     let ledger = Ledger::open(&config.state, config.minimum_generation)?;
     let binding = binding_key(&config.state, &config.demand.gateway)?;
     let trust = trust(config.ca.as_deref())?;
     let address = listener.local_addr()?;
-    let kit = Kit {
-        local_issuer: None,
-        literals: literals(&config.credentials),
-        mask_key: MaskKey::new(&*binding.derive("mask")),
-        fetcher: Fetcher::new(&trust, FetchLimits::DEFAULT, PlainHttp::Refused),
-        clock: Arc::clone(&clock),
-        hosts: own_hosts(address.ip()),
-        own_url: None,
-    };
+    let kit = kit(&config, &clock, &trust, &binding, address.ip());
     // The recorder is open before any listener serves, so readiness need not wait for it.
     let (recorder, spool) = recorder(&config, &clock)?;
     let gateway = config.demand.gateway.clone();
@@ -163,7 +153,7 @@ async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
         .context("cannot start, not even to deny everything")?;
     let readiness = Readiness::default();
     let door = match config.proof.take() {
-        Some(proof) => Some(door(&config.state, proof, &readiness)?),
+        Some(proof) => Some(door(&config.state, &proof, &readiness)?),
         None => None,
     };
     let waiting = (!supply.is_verified()).then(|| readiness.block("policy"));
@@ -198,7 +188,6 @@ async fn assemble(mut config: Config) -> anyhow::Result<Guard> {
     })
 }
 
-/// Where the kernel was started without IPv6, `[::]` means every address all the same.
 /// Tells the operator what is in force, where there is one to tell; never returns.
 async fn telling(control: Option<Control>, standing: watch::Receiver<Standing>, urge: Urge) {
     match control {
@@ -207,6 +196,28 @@ async fn telling(control: Option<Control>, standing: watch::Receiver<Standing>, 
     }
 }
 
+/// Where the process is reached.
+struct Listeners {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+    probes: Option<(TcpListener, Probes)>,
+}
+
+async fn listeners(config: &mut Config) -> anyhow::Result<Listeners> {
+    Ok(Listeners {
+        listener: bind(config.listen).await?,
+        admin: match config.admin {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        },
+        probes: match config.probes.take() {
+            Some((address, probes)) => Some((bind(address).await?, probes)),
+            None => None,
+        },
+    })
+}
+
+/// Where the kernel was started without IPv6, `[::]` means every address all the same.
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = match TcpListener::bind(address).await {
         Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED && !Path::new(IPV6).exists() => {
@@ -218,7 +229,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// The door before the listener of a pod, and the socket at which the validator opens it.
-fn door(state: &Path, proof: Proof, readiness: &Readiness) -> anyhow::Result<Arc<Door>> {
+fn door(state: &Path, proof: &Proof, readiness: &Readiness) -> anyhow::Result<Arc<Door>> {
     let proven = Arc::new(Proven::open(state, readiness)?);
     let door = Arc::new(Door::new(Arc::clone(&proven))?);
     let reports = Reports::bind(&proof.socket, proof.validator, door.key(), proven)
@@ -235,6 +246,24 @@ fn trust(ca: Option<&[u8]>) -> Result<Trust, TlsError> {
             tracing::warn!(%error, "no TLS server can be reached");
             Trust::nobody()
         }),
+    }
+}
+
+fn kit(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    trust: &Trust,
+    binding: &BindingKey,
+    own: IpAddr,
+) -> Kit {
+    Kit {
+        local_issuer: None,
+        literals: literals(&config.credentials),
+        mask_key: MaskKey::new(&*binding.derive("mask")),
+        fetcher: Fetcher::new(trust, FetchLimits::DEFAULT, PlainHttp::Refused),
+        clock: Arc::clone(clock),
+        hosts: own_hosts(own),
+        own_url: None,
     }
 }
 

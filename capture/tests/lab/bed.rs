@@ -208,22 +208,22 @@ impl Lab {
     }
 
     /// What a process of the pod gets that dials.
-    pub(crate) fn from_pod(&self, uid: u32, to: &str) -> String {
+    pub(crate) fn dialled_in_pod(&self, uid: u32, to: &str) -> String {
         let to = to.parse().unwrap();
         self.pod.run(uid, move || dial(to))
     }
 
     /// What another pod gets, or the node: it arrives over the wire.
-    pub(crate) fn from_outside(&self, to: &str) -> String {
+    pub(crate) fn dialled_outside(&self, to: &str) -> String {
         let to = to.parse().unwrap();
         self.other.run(ROOT, move || dial(to))
     }
 
-    pub(crate) fn udp_from_outside(&self, to: &'static str) -> String {
+    pub(crate) fn datagram_outside(&self, to: &'static str) -> String {
         self.other.run(ROOT, move || udp(to))
     }
 
-    pub(crate) fn udp_from_pod(&self, uid: u32, to: &'static str) -> String {
+    pub(crate) fn datagram_in_pod(&self, uid: u32, to: &'static str) -> String {
         self.pod.run(uid, move || udp(to))
     }
 
@@ -343,11 +343,15 @@ fn original(stream: &TcpStream) -> Option<SocketAddr> {
 
 /// The first line that comes back, or how there was none.
 fn dial(to: SocketAddr) -> String {
-    let said = |error: std::io::Error| match error.kind() {
-        ErrorKind::ConnectionRefused => "refused".to_owned(),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "silence".to_owned(),
-        ErrorKind::ConnectionReset => "reset".to_owned(),
-        other => format!("{other:?}"),
+    let known = [
+        (ErrorKind::ConnectionRefused, "refused"),
+        (ErrorKind::TimedOut, "silence"),
+        (ErrorKind::WouldBlock, "silence"),
+        (ErrorKind::ConnectionReset, "reset"),
+    ];
+    let said = |error: std::io::Error| {
+        let found = known.iter().find(|(kind, _)| *kind == error.kind());
+        found.map_or_else(|| error.to_string(), |(_, word)| (*word).to_owned())
     };
     let mut stream = match TcpStream::connect_timeout(&to, WAIT) {
         Ok(stream) => stream,

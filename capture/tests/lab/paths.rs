@@ -41,7 +41,7 @@ fn another_pod_reaches_the_sidecar_whatever_port_it_dials() {
         "[fd77::2]:9090",
     ];
     shown(
-        |lab| ways("another pod", &targets, |to| lab.from_outside(to)),
+        |lab| ways("another pod", &targets, |to| lab.dialled_outside(to)),
         at_the_sidecar,
     );
 }
@@ -53,7 +53,7 @@ fn a_second_interface_is_captured_like_the_first() {
             ways(
                 "another pod by net1",
                 &["10.78.0.2:8080", "10.78.0.2:9090"],
-                |to| lab.from_outside(to),
+                |to| lab.dialled_outside(to),
             )
         },
         at_the_sidecar,
@@ -70,9 +70,11 @@ fn port_forward_of_the_runtime_reaches_the_sidecar_on_loopback() {
     ];
     shown(
         |lab| {
-            let mut all = ways("root of the node", &targets, |to| lab.from_pod(ROOT, to));
+            let mut all = ways("root of the node", &targets, |to| {
+                lab.dialled_in_pod(ROOT, to)
+            });
             all.extend(ways("root, seen from a user namespace", &targets, |to| {
-                lab.from_pod(NOBODY, to)
+                lab.dialled_in_pod(NOBODY, to)
             }));
             all
         },
@@ -96,7 +98,7 @@ fn a_second_container_reaches_the_sidecar_by_every_address_of_the_pod() {
     shown(
         |lab| {
             ways("second container", &targets, |to| {
-                lab.from_pod(NEIGHBOUR, to)
+                lab.dialled_in_pod(NEIGHBOUR, to)
             })
         },
         at_the_sidecar,
@@ -113,8 +115,8 @@ fn the_server_itself_is_turned_from_its_own_port_and_may_dial_its_helpers() {
             heard(&stream);
             writeln!(stream, "HELPER").ok();
         });
-        let own = lab.from_pod(SERVER, "127.0.0.1:8080");
-        let helper = lab.from_pod(SERVER, "127.0.0.1:6379");
+        let own = lab.dialled_in_pod(SERVER, "127.0.0.1:8080");
+        let helper = lab.dialled_in_pod(SERVER, "127.0.0.1:6379");
         println!("{by:?}: server to its own port: {own}; to a helper container: {helper}");
         assert!(at_the_sidecar("to 127.0.0.1:8080", &own), "{own}");
         assert_eq!(helper, "HELPER");
@@ -130,27 +132,27 @@ fn datagrams_reach_nothing_from_outside_and_from_a_second_container() {
         for (way, end, expected) in [
             (
                 "another pod",
-                lab.udp_from_outside("10.77.0.2:8081"),
+                lab.datagram_outside("10.77.0.2:8081"),
                 "silence",
             ),
             (
                 "another pod, IPv6",
-                lab.udp_from_outside("[fd77::2]:8081"),
+                lab.datagram_outside("[fd77::2]:8081"),
                 "silence",
             ),
             (
                 "second container",
-                lab.udp_from_pod(NEIGHBOUR, "127.0.0.1:8081"),
+                lab.datagram_in_pod(NEIGHBOUR, "127.0.0.1:8081"),
                 "quiet",
             ),
             (
                 "port-forward",
-                lab.udp_from_pod(ROOT, "[::1]:8081"),
+                lab.datagram_in_pod(ROOT, "[::1]:8081"),
                 "quiet",
             ),
             (
                 "the server itself",
-                lab.udp_from_pod(SERVER, "127.0.0.1:8081"),
+                lab.datagram_in_pod(SERVER, "127.0.0.1:8081"),
                 "SERVER",
             ),
         ] {
@@ -172,12 +174,12 @@ fn a_dead_sidecar_is_a_closed_door() {
             continue;
         }
         for (way, end) in [
-            ("another pod", lab.from_outside("10.77.0.2:8080")),
-            ("another pod, IPv6", lab.from_outside("[fd77::2]:8080")),
-            ("port-forward", lab.from_pod(ROOT, "127.0.0.1:8080")),
+            ("another pod", lab.dialled_outside("10.77.0.2:8080")),
+            ("another pod, IPv6", lab.dialled_outside("[fd77::2]:8080")),
+            ("port-forward", lab.dialled_in_pod(ROOT, "127.0.0.1:8080")),
             (
                 "second container",
-                lab.from_pod(NEIGHBOUR, "10.77.0.2:9090"),
+                lab.dialled_in_pod(NEIGHBOUR, "10.77.0.2:9090"),
             ),
         ] {
             println!("{by:?}: no sidecar, {way}: {end}");
@@ -204,9 +206,9 @@ fn who_takes_the_sidecars_port_while_it_is_down_gets_no_answer_out_and_no_reques
                 writeln!(stream, "SQUATTER").ok();
             });
             for (way, end) in [
-                ("another pod", lab.from_outside("10.77.0.2:8080")),
-                ("another pod, IPv6", lab.from_outside("[fd77::2]:15101")),
-                ("port-forward", lab.from_pod(ROOT, "127.0.0.1:8080")),
+                ("another pod", lab.dialled_outside("10.77.0.2:8080")),
+                ("another pod, IPv6", lab.dialled_outside("[fd77::2]:15101")),
+                ("port-forward", lab.dialled_in_pod(ROOT, "127.0.0.1:8080")),
             ] {
                 println!("{by:?}: squatted, syncookies={cookies}, {way}: {end}");
                 assert_eq!(end, "silence", "{by:?}: {way}");
@@ -225,7 +227,7 @@ fn what_the_pod_dials_outside_is_left_alone() {
         };
         lab.outside(8080);
         for uid in [SERVER, NEIGHBOUR, SIDECAR] {
-            let end = lab.from_pod(uid, "10.77.0.3:8080");
+            let end = lab.dialled_in_pod(uid, "10.77.0.3:8080");
             println!("{by:?}: user {uid} to the outside: {end}");
             assert_eq!(end, "OUTSIDE");
         }
@@ -240,24 +242,24 @@ fn without_nat_the_filter_alone_lets_nobody_through() {
     lab.nft("flush chain inet sallyport arriving");
     lab.nft("flush chain inet sallyport dialling");
     for (way, end) in [
-        ("another pod", lab.from_outside("10.77.0.2:8080")),
-        ("another pod, IPv6", lab.from_outside("[fd77::2]:8080")),
+        ("another pod", lab.dialled_outside("10.77.0.2:8080")),
+        ("another pod, IPv6", lab.dialled_outside("[fd77::2]:8080")),
         (
             "another pod, undeclared port",
-            lab.from_outside("10.77.0.2:9090"),
+            lab.dialled_outside("10.77.0.2:9090"),
         ),
-        ("port-forward", lab.from_pod(ROOT, "127.0.0.1:8080")),
+        ("port-forward", lab.dialled_in_pod(ROOT, "127.0.0.1:8080")),
         (
             "port-forward, undeclared port",
-            lab.from_pod(ROOT, "[::1]:9090"),
+            lab.dialled_in_pod(ROOT, "[::1]:9090"),
         ),
         (
             "second container",
-            lab.from_pod(NEIGHBOUR, "10.77.0.2:8080"),
+            lab.dialled_in_pod(NEIGHBOUR, "10.77.0.2:8080"),
         ),
         (
             "the server's own user",
-            lab.from_pod(SERVER, "127.0.0.1:8080"),
+            lab.dialled_in_pod(SERVER, "127.0.0.1:8080"),
         ),
     ] {
         println!("nat off, {way}: {end}");
@@ -266,7 +268,7 @@ fn without_nat_the_filter_alone_lets_nobody_through() {
             "{way}: {end}"
         );
     }
-    let own = lab.from_pod(SIDECAR, "127.0.0.1:8080");
+    let own = lab.dialled_in_pod(SIDECAR, "127.0.0.1:8080");
     assert_eq!(
         own, "SERVER",
         "the sidecar's own connections do not need nat"
@@ -281,14 +283,20 @@ fn without_the_filter_nat_alone_lets_nobody_through() {
     lab.nft("delete chain inet sallyport sending");
     lab.nft("delete chain inet sallyport delivering");
     for (way, end) in [
-        ("to 10.77.0.2:8080", lab.from_outside("10.77.0.2:8080")),
-        ("to [fd77::2]:9090", lab.from_outside("[fd77::2]:9090")),
-        ("to 127.0.0.1:8080", lab.from_pod(ROOT, "127.0.0.1:8080")),
+        ("to 10.77.0.2:8080", lab.dialled_outside("10.77.0.2:8080")),
+        ("to [fd77::2]:9090", lab.dialled_outside("[fd77::2]:9090")),
+        (
+            "to 127.0.0.1:8080",
+            lab.dialled_in_pod(ROOT, "127.0.0.1:8080"),
+        ),
         (
             "to 127.0.0.1:9090",
-            lab.from_pod(NEIGHBOUR, "127.0.0.1:9090"),
+            lab.dialled_in_pod(NEIGHBOUR, "127.0.0.1:9090"),
         ),
-        ("to 127.0.0.1:8080", lab.from_pod(SERVER, "127.0.0.1:8080")),
+        (
+            "to 127.0.0.1:8080",
+            lab.dialled_in_pod(SERVER, "127.0.0.1:8080"),
+        ),
     ] {
         println!("filter off, {way}: {end}");
         assert!(at_the_sidecar(way, &end), "{way}: {end}");
@@ -310,7 +318,7 @@ fn loading_the_rules_again_changes_nothing() {
     assert_eq!(once, twice);
     assert!(at_the_sidecar(
         "to 10.77.0.2:8080",
-        &lab.from_outside("10.77.0.2:8080")
+        &lab.dialled_outside("10.77.0.2:8080")
     ));
 }
 
@@ -321,8 +329,8 @@ fn the_sidecars_ports_are_reached_as_they_are() {
             continue;
         };
         for (way, end) in [
-            ("the kubelet", lab.from_outside("10.77.0.2:15102")),
-            ("the kubelet, IPv6", lab.from_outside("[fd77::2]:15102")),
+            ("the kubelet", lab.dialled_outside("10.77.0.2:15102")),
+            ("the kubelet, IPv6", lab.dialled_outside("[fd77::2]:15102")),
         ] {
             println!("{by:?}: probe port, {way}: {end}");
             assert_eq!(end, "PROBES");

@@ -169,7 +169,9 @@ fn judged(call: &Call<'_>) {
     }
     let features = Features::default();
     for bytes in [
-        cut_client_capabilities(call.message, features),
+        cut_client_capabilities(call.message, features, |method| {
+            method == "elicitation/create"
+        }),
         without_state(call.message),
         list::narrow_listen(call.message, |_| false),
     ]

@@ -85,13 +85,13 @@ impl<'a> Case<'a> {
             Guard::By(keeper) => Some(keeper),
             Guard::Missing(name) => {
                 return Err(refused(
-                    format!("the pod names the gateway `{name}`, which is not in its namespace"),
+                    &format!("the pod names the gateway `{name}`, which is not in its namespace"),
                     "make the gateway first, or correct the annotation `sallyport.dev/gateway`",
                 ));
             }
             Guard::Unsettled(name) => {
                 return Err(refused(
-                    format!(
+                    &format!(
                         "the gateway `{name}` cannot be read, so whether it guards this pod is not known"
                     ),
                     "mend the gateway",
@@ -99,14 +99,13 @@ impl<'a> Case<'a> {
             }
             Guard::Nobody if enforced && !is_exempt(pod, &world.exemptions(namespace)) => {
                 return Err(refused(
-                    "no gateway selects this pod, and every pod of this namespace is guarded"
-                        .to_owned(),
+                    "no gateway selects this pod, and every pod of this namespace is guarded",
                     "let the selector of a McpGateway match it, name one by the annotation `sallyport.dev/gateway`, or ask the platform to exempt its images",
                 ));
             }
             Guard::Nobody if asks && !enforced => {
                 return Err(refused(
-                    "the pod asks to be guarded and no gateway selects it".to_owned(),
+                    "the pod asks to be guarded and no gateway selects it",
                     "let the selector of a McpGateway match it, or name one by the annotation `sallyport.dev/gateway`",
                 ));
             }
@@ -134,7 +133,7 @@ impl<'a> Case<'a> {
 fn unguarded(pod: &Value) -> Verdict {
     if texts(pod, "/metadata/labels").contains_key(GUARDED_BY) {
         return refused(
-            format!("the label `{GUARDED_BY}` is on a pod that no gateway guards"),
+            &format!("the label `{GUARDED_BY}` is on a pod that no gateway guards"),
             "remove it from the pod or its template",
         );
     }
@@ -191,7 +190,7 @@ fn denied(denial: &Denial) -> Verdict {
     }
 }
 
-fn refused(what: String, remedy: &str) -> Verdict {
+fn refused(what: &str, remedy: &str) -> Verdict {
     Verdict::Deny {
         reason: "NotGuarded",
         message: format!("sallyport: {what}; {remedy}"),

@@ -51,7 +51,8 @@ pub enum KeeperError {
 pub struct Keeper {
     pub client: ApiClient,
     pub namespace: String,
-    pub service: String,
+    /// What the API server may call the webhooks by.
+    pub names: Vec<String>,
     pub shown: Arc<Shown>,
     pub leading: watch::Receiver<bool>,
 }
@@ -103,7 +104,7 @@ impl Keeper {
                 .as_ref()
                 .is_some_and(|leaf| leaf.authority == signing.id() && now < leaf.made.after(DAY));
             if !fresh {
-                self.shown.swap(signing.issue(self.names(), now)?);
+                self.shown.swap(signing.issue(self.names.clone(), now)?);
                 *leaf = Some(Leaf {
                     authority: signing.id().to_owned(),
                     made: now,
@@ -132,16 +133,6 @@ impl Keeper {
             .await?;
         }
         Ok(())
-    }
-
-    fn names(&self) -> Vec<String> {
-        let Self {
-            service, namespace, ..
-        } = self;
-        vec![
-            format!("{service}.{namespace}.svc"),
-            format!("{service}.{namespace}.svc.cluster.local"),
-        ]
     }
 
     /// What the Secret holds. Whoever comes first makes it; only the leader changes it.

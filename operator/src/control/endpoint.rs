@@ -123,10 +123,11 @@ impl Endpoint {
         } else {
             tracing::debug!(%peer, reason = %ended, "a stream ends");
         }
-        let reason = match &ended {
-            // What the API server says is not for everybody who can dial.
-            Ended::NotKnown(NotKnown::Api(_)) => "the API server does not answer".to_owned(),
-            other => other.to_string(),
+        // What the API server says is not for everybody who can dial.
+        let reason = if let Ended::NotKnown(NotKnown::Api(_)) = ended {
+            "the API server does not answer".to_owned()
+        } else {
+            ended.to_string()
         };
         // The sidecar may be gone already.
         say(&mut write, &FromOperator::Goodbye { reason })

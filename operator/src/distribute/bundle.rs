@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 use crate::index::BundleMap;
 
+/// How far the clocks of two leaders may be apart.
+const SKEW: Duration = Duration::from_secs(600);
+
 /// The policy of one gateway, ready to be signed.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -32,10 +35,9 @@ impl Policy {
         gateway: &GatewayName,
         unreadable: &[String],
     ) -> Result<Self, BundleError> {
-        let mut compiled = match compile_stored(sources, gateway) {
-            Ok(compiled) => compiled,
+        let Ok(mut compiled) = compile_stored(sources, gateway) else {
             // The gateway itself cannot be read, or it would be among the sources.
-            Err(_) => return Self::deny_all(gateway),
+            return Self::deny_all(gateway);
         };
         if !unreadable.is_empty() {
             compiled.content.refusal = Some(DenyReason::NoPolicy);
@@ -107,8 +109,8 @@ impl Held {
             && self.header.gateway == policy.content.gateway
             && self.header.uid == uid
             && now < self.renewal(policy.max_age)
-            // A clock that ran ahead, or an age that was lowered since.
-            && self.header.not_after <= now.after(policy.max_age)
+            // An age that was lowered since; or a clock that ran ahead by more than clocks differ.
+            && self.header.not_after <= now.after(policy.max_age + SKEW)
     }
 
     /// When it is signed anew: when a third of its life has passed.

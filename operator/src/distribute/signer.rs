@@ -126,3 +126,95 @@ impl Signer {
         Ok(pair)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sallyport_policy::bundle::{EnvelopeError, Expected};
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
+
+    fn gateway() -> GatewayName {
+        GatewayName {
+            namespace: "shop".to_owned(),
+            name: "inventory".to_owned(),
+        }
+    }
+
+    fn signer() -> Signer {
+        Signer::new(Arc::new(Root::of(Zeroizing::new([3; 32])).unwrap()))
+    }
+
+    fn open(signer: &Signer, sealed: &Sealed, now: UnixMillis) -> Result<(), EnvelopeError> {
+        let manifest = Manifest::read(&sealed.manifest).unwrap();
+        let envelope = manifest.join(&sealed.shards).unwrap();
+        let expected = Expected {
+            root: signer.root().public(),
+            gateway: &gateway(),
+            uid: "u",
+            generation: 0,
+            now,
+        };
+        Envelope::open(&envelope, &expected).map(drop)
+    }
+
+    #[test]
+    fn generations_grow_whatever_the_clock_does_and_whoever_signed_before() {
+        let signer = signer();
+        let policy = Policy::deny_all(&gateway()).unwrap();
+        let clock = u64::try_from(NOW.0).unwrap();
+        let rows = [
+            ("the clock", 0, NOW, clock),
+            ("the same moment", 0, NOW, clock + 1),
+            ("a clock that went back", 0, UnixMillis(5), clock + 2),
+            ("a former leader ahead of us", clock + 50, NOW, clock + 51),
+            (
+                "time goes on",
+                0,
+                NOW.after(Duration::from_secs(1)),
+                clock + 1000,
+            ),
+        ];
+        for (name, last, now, expected) in rows {
+            let sealed = signer.seal(&policy, "u", last, now).unwrap();
+            assert_eq!(sealed.header.generation, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_holds_for_its_age_and_for_sidecars_whose_clocks_are_behind() {
+        let signer = signer();
+        let policy = Policy::deny_all(&gateway()).unwrap();
+        let sealed = signer.seal(&policy, "u", 0, NOW).unwrap();
+        let behind = UnixMillis(NOW.0 - 599_000);
+        assert_eq!(open(&signer, &sealed, behind), Ok(()));
+        let end = NOW.after(policy.max_age);
+        assert_eq!(open(&signer, &sealed, UnixMillis(end.0 - 1)), Ok(()));
+        assert!(open(&signer, &sealed, end).is_err());
+    }
+
+    #[test]
+    fn what_lies_in_the_cluster_is_signed_anew_at_a_third_of_its_age() {
+        use super::super::Held;
+
+        let policy = Policy::deny_all(&gateway()).unwrap();
+        let sealed = signer().seal(&policy, "u", 0, NOW).unwrap();
+        let held = Held {
+            header: sealed.header,
+            revision: policy.revision,
+        };
+        let third = policy.max_age / 3;
+        let before = NOW.after(third - Duration::from_secs(1));
+        assert!(held.is_good(&policy, "u", before));
+        assert!(!held.is_good(&policy, "u", NOW.after(third)));
+        assert!(!held.is_good(&policy, "another", before));
+        let behind = UnixMillis(NOW.0 - 500_000);
+        assert!(
+            held.is_good(&policy, "u", behind),
+            "as far as clocks differ"
+        );
+        let behind = UnixMillis(NOW.0 - 700_000);
+        assert!(!held.is_good(&policy, "u", behind), "signed in the future");
+    }
+}

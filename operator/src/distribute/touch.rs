@@ -128,7 +128,7 @@ impl Inner {
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
             Err(error) => {
-                tracing::warn!(%pod, %error, "pod not touched: its volume is refreshed later")
+                tracing::warn!(%pod, %error, "pod not touched: its volume is refreshed later");
             }
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn all(
 fn capture(server: &Server, platform: &Platform) -> Value {
     let mut args = vec!["apply".to_owned()];
     args.extend(facts(server));
-    let mut container = container(CAPTURE, &platform.capture_image, args);
+    let mut container = container(CAPTURE, &platform.capture_image, &args);
     put(
         &mut container,
         "securityContext",
@@ -63,7 +63,7 @@ fn validator(server: &Server, platform: &Platform) -> Value {
         format!("--socket={}", proof_socket()),
     ];
     args.extend(facts(server));
-    let mut container = container(VALIDATOR, &platform.capture_image, args);
+    let mut container = container(VALIDATOR, &platform.capture_image, &args);
     put(
         &mut container,
         "securityContext",
@@ -88,7 +88,7 @@ fn sidecar(
     args.extend(platform.control.iter().cloned());
     args.extend(credential_flags(&guarding.spec.credentials)?);
     args.extend(probes.iter().cloned());
-    let mut container = container(SIDECAR, &platform.sidecar_image, args);
+    let mut container = container(SIDECAR, &platform.sidecar_image, &args);
     put(&mut container, "restartPolicy", "Always".into());
     put(&mut container, "securityContext", unprivileged(SIDECAR_UID));
     put(&mut container, "resources", resources(guarding));
@@ -188,7 +188,7 @@ fn proof_socket() -> String {
     format!("{MOUNTS}/proof/{}", sallyport_policy::proof::SOCKET)
 }
 
-fn container(name: &str, image: &str, args: Vec<String>) -> Map<String, Value> {
+fn container(name: &str, image: &str, args: &[String]) -> Map<String, Value> {
     // The kubelet reads `$(NAME)` in arguments and takes `$$` for `$`.
     let args: Vec<String> = args.iter().map(|arg| arg.replace('$', "$$")).collect();
     let fields = [

@@ -31,10 +31,10 @@ impl Drop for Running {
 }
 
 impl Running {
-    pub(crate) fn terminate(mut self) {
+    /// Asks it to end; the answer is its own.
+    pub(crate) fn terminate(&self) {
         let pid = self.0.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        self.0.wait().unwrap();
     }
 }
 
@@ -46,8 +46,8 @@ pub(crate) struct Replica {
     pub(crate) health: u16,
 }
 
-/// The API server's binary, where `cargo xtask cluster` has built one.
-pub(crate) fn api_server() -> Option<PathBuf> {
+/// A program that `cargo xtask cluster` has built.
+pub(crate) fn built(kind: &str, program: &str) -> Option<PathBuf> {
     let cache = match std::env::var_os("XDG_CACHE_HOME") {
         Some(cache) => PathBuf::from(cache),
         None => PathBuf::from(std::env::var_os("HOME")?).join(".cache"),
@@ -55,10 +55,10 @@ pub(crate) fn api_server() -> Option<PathBuf> {
     let folders = fs::read_dir(cache.join("sallyport")).ok()?;
     folders
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("cluster-"))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(kind))
         .map(|entry| entry.path())
         .find(|path| path.join(".complete").exists())
-        .map(|path| path.join("kube-apiserver"))
+        .map(|path| path.join(program))
 }
 
 impl Bed {
@@ -130,12 +130,25 @@ impl Bed {
         bed
     }
 
+    /// An operator with all rights.
     pub(crate) fn operator(&self, name: &str) -> Replica {
+        self.operator_with(name, "kubeconfig")
+    }
+
+    /// An operator with the rights of a ServiceAccount's token.
+    pub(crate) fn operator_as(&self, name: &str, token: &str) -> Replica {
+        let config = fs::read_to_string(self.folder.path().join("kubeconfig")).unwrap();
+        let file = self.folder.path().join(format!("{name}.kubeconfig"));
+        fs::write(&file, config.replace(TOKEN, token)).unwrap();
+        self.operator_with(name, &format!("{name}.kubeconfig"))
+    }
+
+    fn operator_with(&self, name: &str, kubeconfig: &str) -> Replica {
         let [webhooks, control, health] = ports();
         let image = |name: &str| format!("registry.example.com/{name}@sha256:{}", "0".repeat(64));
         let running = start(
             Command::new(env!("CARGO_BIN_EXE_sallyport-operator"))
-                .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
+                .env("KUBECONFIG", self.folder.path().join(kubeconfig))
                 .args(["--pod", name, "--log", "text"])
                 .args(["--log-levels", "info,sallyport_operator=debug"])
                 .args(["--sidecar-image", &image("sidecar")])

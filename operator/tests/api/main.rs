@@ -1,15 +1,16 @@
 //! The operator as a process, before a real API server. Where no API server was built the test says so and shows nothing.
 
 mod bed;
+mod chart;
 mod scene;
 mod sidecar;
 
-use bed::{Bed, api_server};
+use bed::{Bed, built};
 use scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_does_its_work_on_a_real_api_server() {
-    let Some(server) = api_server() else {
+    let Some(server) = built("cluster-", "kube-apiserver") else {
         println!("not shown here: no kube-apiserver; `cargo xtask cluster up` builds one");
         return;
     };
@@ -39,4 +40,15 @@ async fn the_operator_does_its_work_on_a_real_api_server() {
     scene
         .a_deleted_gateway_denies_everything_until_its_last_pod_is_gone()
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_gives_the_operator_the_rights_it_needs_and_its_webhooks_the_pods() {
+    let (Some(server), Some(helm)) = (built("cluster-", "kube-apiserver"), built("helm-", "helm"))
+    else {
+        println!("not shown here: no kube-apiserver or helm; `cargo xtask cluster up` builds them");
+        return;
+    };
+    let bed = Bed::up(&server).await;
+    chart::shown(&bed, &helm).await;
 }

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use crate::bed::{Bed, Replica};
 use crate::sidecar::Line;
 
-const NAMESPACE: &str = "shop";
-const SYSTEM: &str = "sallyport-system";
+pub(crate) const NAMESPACE: &str = "shop";
+pub(crate) const SYSTEM: &str = "sallyport-system";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Scene<'b> {
@@ -30,7 +30,7 @@ pub(crate) struct Scene<'b> {
     root: Vec<u8>,
 }
 
-fn done(claim: &str) {
+pub(crate) fn done(claim: &str) {
     println!("shown: {claim}");
 }
 
@@ -386,7 +386,7 @@ impl<'b> Scene<'b> {
         assert!(ready.contains("ready"), "{ready}");
         let metrics = http(self.operator.health, "/metrics").await;
         assert!(
-            metrics.contains("sallyport_operator_leading 1"),
+            metrics.contains("\nsallyport_operator_leading 1\n"),
             "{metrics}"
         );
         done(
@@ -403,7 +403,7 @@ impl<'b> Scene<'b> {
         .await;
         let metrics = http(second.health, "/metrics").await;
         assert!(
-            metrics.contains("sallyport_operator_leading 0"),
+            metrics.contains("\nsallyport_operator_leading 0\n"),
             "{metrics}"
         );
         let before = self.versions().await;
@@ -413,7 +413,7 @@ impl<'b> Scene<'b> {
         eventually(self.bed, "another leader", || async {
             let metrics = try_http(self.operator.health, "/metrics").await?;
             metrics
-                .contains("sallyport_operator_leading 1")
+                .contains("\nsallyport_operator_leading 1\n")
                 .then_some(())
         })
         .await;
@@ -689,13 +689,18 @@ fn hello(token: String, uid: &str) -> FromSidecar {
     })
 }
 
-fn condition(gateway: &McpGateway, kind: &str) -> Option<(String, String)> {
+pub(crate) fn condition(gateway: &McpGateway, kind: &str) -> Option<(String, String)> {
     let conditions = &gateway.status.as_ref()?.conditions;
     let found = conditions.iter().find(|one| one.kind == kind)?;
     Some((format!("{:?}", found.status), found.reason.clone()))
 }
 
-fn api(bed: &Bed, version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+pub(crate) fn api(
+    bed: &Bed,
+    version: &str,
+    kind: &str,
+    namespace: Option<&str>,
+) -> Api<DynamicObject> {
     let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     match namespace {
@@ -706,7 +711,7 @@ fn api(bed: &Bed, version: &str, kind: &str, namespace: Option<&str>) -> Api<Dyn
     }
 }
 
-async fn apply(bed: &Bed, version: &str, kind: &str, mut object: Value, name: &str) {
+pub(crate) async fn apply(bed: &Bed, version: &str, kind: &str, mut object: Value, name: &str) {
     object["apiVersion"] = json!(version);
     object["kind"] = json!(kind);
     let name = object["metadata"]["name"]
@@ -727,7 +732,7 @@ async fn apply(bed: &Bed, version: &str, kind: &str, mut object: Value, name: &s
     }
 }
 
-async fn eventually<T, F: Future<Output = Option<T>>>(
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     bed: &Bed,
     what: &str,
     mut look: impl FnMut() -> F,

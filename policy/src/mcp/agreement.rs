@@ -13,9 +13,6 @@ use crate::json::{Kind, Node, Splice};
 /// What the other side may see. Everything else is taken out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Features<'a> {
-    pub roots: bool,
-    pub sampling: bool,
-    pub elicitation: bool,
     /// What the server logs is for whoever may set its level; a client told of it would do so at once.
     pub logging: bool,
     /// Tasks of 2025-11-25; those of 2026-07-28 are an extension.
@@ -59,10 +56,21 @@ pub enum AgreementError {
     Malformed(&'static str),
 }
 
-/// The message with client capabilities (legacy `initialize`, every modern request) cut down. None: nothing to
-/// change.
+/// What a client can be asked, and the method by which.
+const ASKED: [(&str, &str); 3] = [
+    ("roots", "roots/list"),
+    ("sampling", "sampling/createMessage"),
+    ("elicitation", "elicitation/create"),
+];
+
+/// The message with client capabilities (legacy `initialize`, every modern request) cut down to what the server
+/// `may_ask`; whoever declares nothing costs no question. None: nothing to change.
 #[must_use]
-pub fn cut_client_capabilities(message: Node<'_>, features: Features<'_>) -> Option<Bytes> {
+pub fn cut_client_capabilities(
+    message: Node<'_>,
+    features: Features<'_>,
+    may_ask: impl Fn(&str) -> bool,
+) -> Option<Bytes> {
     let params = message.get("params")?;
     let modern = params
         .get("_meta")
@@ -74,12 +82,8 @@ pub fn cut_client_capabilities(message: Node<'_>, features: Features<'_>) -> Opt
     });
     let mut splice = Splice::new();
     for capabilities in [modern, legacy].into_iter().flatten() {
-        for (member, allowed) in [
-            ("roots", features.roots),
-            ("sampling", features.sampling),
-            ("elicitation", features.elicitation),
-        ] {
-            if !allowed {
+        for (member, method) in ASKED {
+            if capabilities.get(member).is_some() && !may_ask(method) {
                 splice.remove_member(capabilities, member);
             }
         }

@@ -341,10 +341,12 @@ fn outbound_body(
     call: &Call<'_>,
 ) -> Result<Document, JsonError> {
     let mut body = document.clone();
-    if call.client_capabilities.is_some()
-        && let Some(bytes) = agreement::cut_client_capabilities(body.root(), context.features())
-    {
-        body = Document::parse(bytes, Limits::REQUEST)?;
+    if call.client_capabilities.is_some() {
+        let may_ask = |method: &str| context.server_may_ask(method);
+        let cut = agreement::cut_client_capabilities(body.root(), context.features(), may_ask);
+        if let Some(bytes) = cut {
+            body = Document::parse(bytes, Limits::REQUEST)?;
+        }
     }
     if let Target::Listen(_) = call.target
         && let Some(bytes) = list::narrow_listen(body.root(), |watched| may_watch(context, watched))

@@ -157,12 +157,9 @@ impl Context {
             || self.with_facts(None, |facts| self.policy.bundle.visible(&method, facts))
     }
 
-    /// What the server may see of the client's abilities, and the client of the server's (law 1).
+    /// What either side may see of the other's abilities, beside what the server may ask (law 1).
     pub fn features(&self) -> Features<'static> {
         Features {
-            roots: self.server_may_ask("roots/list"),
-            sampling: self.server_may_ask("sampling/createMessage"),
-            elicitation: self.server_may_ask("elicitation/create"),
             logging: self.may_set_log_level(),
             tasks: true,
             extensions: EXTENSIONS,
