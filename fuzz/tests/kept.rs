@@ -48,6 +48,7 @@ replays! {
     law_27_masking_is_idempotent_for_every_kept_input: "mask",
     messages_are_answered_legally_for_every_kept_input: "mcp",
     law_01_deny_beats_allow_for_every_kept_input: "policy",
+    only_this_sidecars_answer_is_believed_for_every_kept_input: "proof",
     law_33_changes_of_recordings_are_named_for_every_kept_input: "recording",
     event_streams_are_read_alike_for_every_kept_input: "sse",
     messages_to_pipes_are_one_line_for_every_kept_input: "stdio",

@@ -8,6 +8,7 @@ mod jsonpath;
 mod mask;
 mod mcp;
 mod policy;
+mod proof;
 mod recording;
 mod sse;
 mod stdio;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     mask::TARGET,
     mcp::TARGET,
     policy::TARGET,
+    proof::TARGET,
     recording::TARGET,
     sse::TARGET,
     stdio::TARGET,
