@@ -74,45 +74,8 @@ impl Bed {
         let key = rcgen::KeyPair::generate().unwrap();
         fs::write(path.join("accounts.key"), key.serialize_pem()).unwrap();
         fs::write(path.join("accounts.pub"), key.public_key_pem()).unwrap();
-        let url = format!("http://127.0.0.1:{store}");
-        let peers = format!("http://127.0.0.1:{peer}");
-        let etcd = start(
-            Command::new("etcd")
-                .arg("--data-dir")
-                .arg(path.join("etcd"))
-                .args([
-                    "--listen-client-urls",
-                    &url,
-                    "--advertise-client-urls",
-                    &url,
-                ])
-                .args(["--listen-peer-urls", &peers, "--unsafe-no-fsync"]),
-            &path.join("etcd.log"),
-        );
-        let file = |name: &str| path.join(name).display().to_string();
-        let server = start(
-            Command::new(api_server)
-                .args(["--etcd-servers", &url])
-                .args([
-                    "--secure-port",
-                    &api.to_string(),
-                    "--bind-address",
-                    "127.0.0.1",
-                ])
-                .args([
-                    "--cert-dir",
-                    &file("certs"),
-                    "--token-auth-file",
-                    &file("tokens.csv"),
-                ])
-                .args(["--service-account-issuer", "https://kubernetes.default.svc"])
-                .args(["--service-account-signing-key-file", &file("accounts.key")])
-                .args(["--service-account-key-file", &file("accounts.pub")])
-                .args(["--service-cluster-ip-range", "10.0.0.0/24"])
-                .args(["--authorization-mode", "RBAC"])
-                .args(["--disable-admission-plugins", "ServiceAccount"]),
-            &path.join("api.log"),
-        );
+        let etcd = etcd(path, store, peer);
+        let server = serve(api_server, path, store, api);
         let config = path.join("kubeconfig");
         fs::write(&config, kubeconfig(api)).unwrap();
         let client = client(&config).await;
@@ -169,6 +132,51 @@ impl Bed {
     pub(crate) fn log(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
+}
+
+fn etcd(path: &Path, store: u16, peer: u16) -> Running {
+    let url = format!("http://127.0.0.1:{store}");
+    let peers = format!("http://127.0.0.1:{peer}");
+    start(
+        Command::new("etcd")
+            .arg("--data-dir")
+            .arg(path.join("etcd"))
+            .args([
+                "--listen-client-urls",
+                &url,
+                "--advertise-client-urls",
+                &url,
+            ])
+            .args(["--listen-peer-urls", &peers, "--unsafe-no-fsync"]),
+        &path.join("etcd.log"),
+    )
+}
+
+fn serve(program: &Path, path: &Path, store: u16, port: u16) -> Running {
+    let file = |name: &str| path.join(name).display().to_string();
+    start(
+        Command::new(program)
+            .args(["--etcd-servers", &format!("http://127.0.0.1:{store}")])
+            .args([
+                "--secure-port",
+                &port.to_string(),
+                "--bind-address",
+                "127.0.0.1",
+            ])
+            .args([
+                "--cert-dir",
+                &file("certs"),
+                "--token-auth-file",
+                &file("tokens.csv"),
+            ])
+            .args(["--service-account-issuer", "https://kubernetes.default.svc"])
+            .args(["--service-account-signing-key-file", &file("accounts.key")])
+            .args(["--service-account-key-file", &file("accounts.pub")])
+            .args(["--service-cluster-ip-range", "10.0.0.0/24"])
+            .args(["--authorization-mode", "RBAC"])
+            .args(["--disable-admission-plugins", "ServiceAccount"]),
+        &path.join("api.log"),
+    )
 }
 
 fn start(command: &mut Command, log: &Path) -> Running {

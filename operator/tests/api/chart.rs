@@ -210,10 +210,13 @@ async fn nobody_else_writes_what_is_the_operators(bed: &Bed) {
     let maps: Api<ConfigMap> = Api::namespaced(bed.client.clone(), NAMESPACE);
     let params = PatchParams::default();
     let edit = Patch::Merge(json!({ "binaryData": { "bundle-1": "AAAA" } }));
-    let refused = maps
-        .patch("sallyport-bundle-inventory-1", &params, &edit)
-        .await
-        .unwrap_err();
+    // Policies come into force a moment after they are stored.
+    let refused = eventually(bed, "a refused edit", || async {
+        maps.patch("sallyport-bundle-inventory-1", &params, &edit)
+            .await
+            .err()
+    })
+    .await;
     assert!(
         refused.to_string().contains("are the operator's"),
         "{refused}"

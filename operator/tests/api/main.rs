@@ -1,5 +1,13 @@
 //! The operator as a process, before a real API server. Where no API server was built the test says so and shows nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "claims that do not hold end the test, and those that do are told"
+)]
+
 mod bed;
 mod chart;
 mod scene;

@@ -165,13 +165,20 @@ impl<'b> Scene<'b> {
                 "{name}: {heard:?}"
             );
         }
+        self.one_of_them_is_let_in(bound, &uid, &opened).await;
+        done(
+            "only the sidecar of a pod injected for this gateway is let in; Programmed follows its word, both ways",
+        );
+    }
+
+    async fn one_of_them_is_let_in(&self, bound: String, uid: &str, opened: &Opened) {
         let another = vec![7; 32];
         assert!(
             Line::dial(self.operator.control, &another).await.is_err(),
             "another root"
         );
         let mut line = self.dial().await;
-        line.say(&hello(bound, &uid)).await;
+        line.say(&hello(bound, uid)).await;
         let minimum_generation = opened.header.generation;
         assert_eq!(
             line.hear().await,
@@ -196,9 +203,6 @@ impl<'b> Scene<'b> {
         assert!(generation > minimum_generation);
         self.programmed("False", "Pending").await;
         drop(line);
-        done(
-            "only the sidecar of a pod injected for this gateway is let in; Programmed follows its word, both ways",
-        );
     }
 
     pub(crate) async fn bundles_that_are_edited_or_deleted_are_repaired(&self) {
