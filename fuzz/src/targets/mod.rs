@@ -5,11 +5,13 @@ mod bundle;
 mod head;
 mod json;
 mod jsonpath;
+mod keys;
 mod mask;
 mod mcp;
 mod policy;
 mod proof;
 mod recording;
+mod socket;
 mod sse;
 mod stdio;
 mod token;
@@ -38,11 +40,13 @@ pub const TARGETS: &[Target] = &[
     head::TARGET,
     json::TARGET,
     jsonpath::TARGET,
+    keys::TARGET,
     mask::TARGET,
     mcp::TARGET,
     policy::TARGET,
     proof::TARGET,
     recording::TARGET,
+    socket::TARGET,
     sse::TARGET,
     stdio::TARGET,
     token::TARGET,

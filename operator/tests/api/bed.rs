@@ -31,6 +31,10 @@ impl Drop for Running {
 }
 
 impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Asks it to end; the answer is its own.
     pub(crate) fn terminate(&self) {
         let pid = self.0.id().to_string();
@@ -108,9 +112,12 @@ impl Bed {
 
     fn operator_with(&self, name: &str, kubeconfig: &str) -> Replica {
         let [webhooks, control, health] = ports();
+        // Figures are taken of what ships, not of what is built for tests.
+        let program = std::env::var("SALLYPORT_OPERATOR")
+            .unwrap_or_else(|_| env!("CARGO_BIN_EXE_sallyport-operator").to_owned());
         let image = |name: &str| format!("registry.example.com/{name}@sha256:{}", "0".repeat(64));
         let running = start(
-            Command::new(env!("CARGO_BIN_EXE_sallyport-operator"))
+            Command::new(program)
                 .env("KUBECONFIG", self.folder.path().join(kubeconfig))
                 .args(["--pod", name, "--log", "text"])
                 .args(["--log-levels", "info,sallyport_operator=debug"])
