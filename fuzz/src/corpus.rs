@@ -56,6 +56,11 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
     bodies
 }
 
+/// Every body and answer of the corpus of attacks.
+pub(crate) fn attacks() -> Vec<Vec<u8>> {
+    sallyport_attacks::seeds().expect("the corpus of attacks is whole")
+}
+
 /// The documents of the examples, each whole.
 pub(crate) fn examples() -> Vec<String> {
     let mut found = Vec::new();

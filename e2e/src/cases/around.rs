@@ -191,6 +191,12 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
         ATTACKER,
     ];
     scene.kubectl().good(&words, "")?;
+    scene.clients().good(&words, "")?;
+    let elsewhere = scene.clients().acting_as(ATTACKER);
+    stage.check(
+        "the same attacker, with the same role, steps into a pod that is not guarded",
+        elsewhere.exec(client::POD, &["true"], "")?.good,
+    );
     let attacker = scene.kubectl().acting_as(ATTACKER);
     let name = at(&pod, "/metadata/name")
         .as_str()

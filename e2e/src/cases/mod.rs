@@ -4,6 +4,7 @@ mod around;
 mod guarded;
 mod kinds;
 mod push;
+mod tampered;
 
 use anyhow::Result;
 
@@ -38,6 +39,12 @@ pub(crate) const ALL: &[Case] = &[
         shows: "kubectl apply of a policy, while calls flow, until every pod enforces it",
         installed: true,
         run: push::run,
+    },
+    Case {
+        name: "a-tampered-policy-opens-nothing",
+        shows: "the policy's ConfigMaps changed behind an absent operator's back",
+        installed: true,
+        run: tampered::run,
     },
     Case {
         name: "nobody-gets-around-the-sidecar",

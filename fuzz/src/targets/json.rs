@@ -43,7 +43,9 @@ pub(super) const TARGET: Target = Target {
 };
 
 fn seeds() -> Vec<Vec<u8>> {
-    corpus::messages()
+    let mut seeds = corpus::messages();
+    seeds.extend(corpus::attacks());
+    seeds
 }
 
 fn property(data: &[u8]) {

@@ -81,6 +81,7 @@ const LISTS: [Surface; 5] = [
 
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = corpus::messages();
+    seeds.extend(corpus::attacks());
     for method in Method::all() {
         let id = if method.kind == Kind::Request {
             r#""id":7,"#

@@ -5,10 +5,12 @@ mod bundle;
 mod head;
 mod json;
 mod jsonpath;
+mod keys;
 mod mask;
 mod mcp;
 mod policy;
 mod recording;
+mod socket;
 mod sse;
 mod stdio;
 mod token;
@@ -37,10 +39,12 @@ pub const TARGETS: &[Target] = &[
     head::TARGET,
     json::TARGET,
     jsonpath::TARGET,
+    keys::TARGET,
     mask::TARGET,
     mcp::TARGET,
     policy::TARGET,
     recording::TARGET,
+    socket::TARGET,
     sse::TARGET,
     stdio::TARGET,
     token::TARGET,

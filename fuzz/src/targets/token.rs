@@ -57,13 +57,13 @@ pub(super) const TARGET: Target = Target {
     ],
 };
 
-const ISSUER: &str = "https://idp.example.com";
-const AUDIENCE: &str = "https://inventory.example.com/mcp";
+pub(super) const ISSUER: &str = "https://idp.example.com";
+pub(super) const AUDIENCE: &str = "https://inventory.example.com/mcp";
 /// 2026-11-23T12:00:00Z, in seconds.
 const NOON: i64 = 1_795_435_200;
 
-const HEADER: &str = r#"{"alg":"EdDSA","kid":"k","typ":"at+jwt"}"#;
-const CLAIMS: &str = r#"{"iss":"https://idp.example.com","sub":"ada","aud":["https://inventory.example.com/mcp"],"exp":1795438800,"iat":1795435100,"groups":["clerks"],"client_id":"one","act":{"sub":"bot"},"scope":"a b","email":"ada@example.com","email_verified":true}"#;
+pub(super) const HEADER: &str = r#"{"alg":"EdDSA","kid":"k","typ":"at+jwt"}"#;
+pub(super) const CLAIMS: &str = r#"{"iss":"https://idp.example.com","sub":"ada","aud":["https://inventory.example.com/mcp"],"exp":1795438800,"iat":1795435100,"groups":["clerks"],"client_id":"one","act":{"sub":"bot"},"scope":"a b","email":"ada@example.com","email_verified":true}"#;
 
 /// An issuer whose key is known here, and a gateway that trusts it.
 struct World {
@@ -74,7 +74,7 @@ struct World {
 }
 
 #[derive(Debug)]
-struct Noon;
+pub(super) struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> UnixMillis {
@@ -157,7 +157,7 @@ fn verify(token: &str) -> Option<Arc<Verified>> {
     block_on(WORLD.verifier.verify(token)).ok()
 }
 
-fn signed(key: &Ed25519KeyPair, header: &[u8], claims: &[u8]) -> String {
+pub(super) fn signed(key: &Ed25519KeyPair, header: &[u8], claims: &[u8]) -> String {
     let message = format!(
         "{}.{}",
         URL_SAFE_NO_PAD.encode(header),
