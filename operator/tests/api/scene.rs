@@ -474,6 +474,34 @@ impl<'b> Scene<'b> {
         );
     }
 
+    pub(crate) async fn in_a_namespace_that_goes_nothing_is_tried(&self) {
+        self.gateway("last", "last-mcp").await;
+        eventually(self.bed, "its bundle", || self.opened_now("last")).await;
+        let namespaces: Api<Namespace> = Api::all(self.bed.client.clone());
+        // Nobody on this bed empties namespaces, so it stays on its way.
+        namespaces
+            .delete(NAMESPACE, &DeleteParams::default())
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let map = "sallyport-bundle-last-1";
+        self.maps()
+            .delete(map, &DeleteParams::default())
+            .await
+            .unwrap();
+        self.gateways()
+            .delete("last", &DeleteParams::default())
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let metrics = http(self.operator.health, "/metrics").await;
+        let failed = metrics
+            .lines()
+            .any(|line| line.contains("outcome=\"Failed\""));
+        assert!(!failed, "{metrics}");
+        done("in a namespace that goes nothing is tried in vain");
+    }
+
     async fn no_maps(&self, labels: &str) -> Option<()> {
         let list = ListParams::default().labels(labels);
         let left = self.maps().list(&list).await.unwrap();
