@@ -9,6 +9,7 @@ mod child;
 mod client;
 mod issuer;
 mod kubectl;
+mod node;
 mod release;
 mod scene;
 mod stage;

@@ -14,6 +14,8 @@ use crate::stage::say;
 pub(crate) const NAMESPACE: &str = "sallyport-system";
 /// Who the operator is to the API server.
 pub(crate) const OPERATOR: &str = "system:serviceaccount:sallyport-system:sallyport-operator";
+/// Which pods are its own.
+pub(crate) const PODS: [&str; 2] = ["--selector", "app.kubernetes.io/name=sallyport-operator"];
 const DEPLOYMENT: &str = "sallyport-operator";
 const INSTALL: Duration = Duration::from_secs(180);
 const ROUTED: Duration = Duration::from_secs(30);
@@ -49,11 +51,8 @@ pub(crate) fn scale(replicas: u32) -> Result<()> {
     let wanted = format!("--replicas={replicas}");
     kubectl.good(&["scale", "deployment", DEPLOYMENT, &wanted], "")?;
     if replicas == 0 {
-        let pods = [
-            "pods",
-            "--selector",
-            "app.kubernetes.io/name=sallyport-operator",
-        ];
+        let mut pods = vec!["pods"];
+        pods.extend(PODS);
         return kubectl.wait("delete", &pods, INSTALL);
     }
     kubectl.wait("condition=Available", &["deployment", DEPLOYMENT], INSTALL)?;

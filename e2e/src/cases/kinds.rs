@@ -1,5 +1,7 @@
 //! The definitions on a real API server: it takes them, takes what the documents show, and refuses what they refuse.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -87,26 +89,38 @@ const SPECS: [(&str, &str, bool); 9] = [
     ),
 ];
 
+const ESTABLISHED: Duration = Duration::from_secs(30);
+
 pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
     let namespace = bed.namespace("shop")?;
     let kubectl = &namespace.kubectl;
+    let dry = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "-f",
+        "-",
+    ];
     for definition in DEFINITIONS {
-        kubectl.good(
-            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
-            definition,
-        )?;
+        kubectl.good(&dry, definition)?;
     }
-    let all = ["crd", "--all"];
-    kubectl.wait(
-        "condition=Established",
-        &all,
-        std::time::Duration::from_secs(30),
-    )?;
     stage.check("the API server takes all five definitions", true);
+    // A chart that is installed owns its definitions; only without one they are put there from here.
+    if !kubectl
+        .ask(&["get", "crd", "mcpgateways.sallyport.dev"], "")?
+        .good
+    {
+        for definition in DEFINITIONS {
+            kubectl.good(&["apply", "--server-side", "-f", "-"], definition)?;
+        }
+        kubectl.wait("condition=Established", &["crd", "--all"], ESTABLISHED)?;
+    }
     let dry = ["apply", "--dry-run=server", "-f", "-"];
     for (name, text) in SHOWN {
         let said = kubectl.ask(&dry, text)?;
-        stage.check_in(&format!("it takes {name}"), said.good, &json!(said.stderr));
+        let taken = said.good || for_its_author_alone(&said.stderr);
+        stage.check_in(&format!("it takes {name}"), taken, &json!(said.stderr));
     }
     for (name, spec, taken) in SPECS {
         let text = format!(
@@ -119,4 +133,13 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
         stage.check_in(&format!("it {verb} {name}"), as_said, &json!(said.stderr));
     }
     Ok(())
+}
+
+/// Requests and reviews have the right form, but where Sallyport is installed not everybody may write them.
+fn for_its_author_alone(complaint: &str) -> bool {
+    let mut lines = complaint
+        .lines()
+        .filter(|line| line.starts_with("Error"))
+        .peekable();
+    lines.peek().is_some() && lines.all(|line| line.contains("denied request: sallyport: "))
 }

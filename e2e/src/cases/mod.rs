@@ -1,7 +1,9 @@
 //! The cases, each a story with outcomes, named by what it shows.
 
+mod alone;
 mod around;
 mod guarded;
+mod killed;
 mod kinds;
 mod push;
 mod tampered;
@@ -45,6 +47,18 @@ pub(crate) const ALL: &[Case] = &[
         shows: "the policy's ConfigMaps changed behind an absent operator's back",
         installed: true,
         run: tampered::run,
+    },
+    Case {
+        name: "a-killed-sidecar-opens-nothing",
+        shows: "kill -9 while strangers knock at the pod's addresses",
+        installed: true,
+        run: killed::run,
+    },
+    Case {
+        name: "calls-go-on-without-the-operator",
+        shows: "every replica killed while an official client calls",
+        installed: true,
+        run: alone::run,
     },
     Case {
         name: "nobody-gets-around-the-sidecar",
