@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::Scope;
@@ -96,6 +97,20 @@ impl<'b> Scene<'b> {
         assert_eq!(opened.bundle.refusal(), None);
         let status = gateway.status.unwrap();
         assert_eq!(status.observed_generation, gateway.metadata.generation);
+        let events: Api<Event> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
+        eventually(self.bed, "an event", || async {
+            let told = events.list(&ListParams::default()).await.unwrap();
+            let about = |event: &Event| {
+                event.reason.as_deref() == Some("PolicyWritten")
+                    && event
+                        .regarding
+                        .as_ref()
+                        .and_then(|object| object.name.as_deref())
+                        == Some("inventory")
+            };
+            told.items.iter().any(about).then_some(())
+        })
+        .await;
         done("a gateway becomes a signed bundle in four ConfigMaps, as the sidecar opens it");
     }
 
