@@ -13,6 +13,7 @@ mod pins;
 mod policy;
 mod recordings;
 mod standalone;
+mod status;
 mod token;
 
 use std::process::ExitCode;
@@ -70,6 +71,8 @@ enum Command {
     LegalHold(recordings::HoldArgs),
     /// Look at tool definitions that changed, and accept them
     Pins(pins::PinsArgs),
+    /// Show how the gateways of a cluster are doing
+    Status(status::StatusArgs),
     /// Look for what is wrong with this installation
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -110,6 +113,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Purge(args) => recordings::purge(&args),
         Command::LegalHold(args) => recordings::legal_hold(&args),
         Command::Pins(args) => pins::run(args),
+        Command::Status(args) => status::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Completion(args) => completion::run(&args),
     }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{self, Watched};
+use crate::admission::{self, Watched, parameters};
 use crate::args::Args;
 use crate::certs::keeper::{ApiClient, Keeper};
 use crate::certs::serving::Shown;
@@ -227,7 +227,11 @@ impl Replica {
             let term = self.stop.child_token();
             let work = async {
                 self.shared.until_synced().await;
-                lead(self.context(), term.clone()).await;
+                let key = self.root.public_hex();
+                tokio::select! {
+                    () = lead(self.context(), term.clone()) => {}
+                    () = parameters::keep(&self.client, &self.namespace, &self.shared, &key) => {}
+                }
             };
             self.metrics.leading.set(1);
             tokio::select! {

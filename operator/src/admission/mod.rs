@@ -4,6 +4,7 @@
 //! replica. What is not known yet is refused with a word to try again, never let through.
 
 pub mod kinds;
+pub mod parameters;
 pub mod pods;
 mod review;
 pub mod watched;

@@ -93,7 +93,10 @@ fn generation(index: &Index, namespace: &str, gateway: &str) -> u64 {
 }
 
 /// The guardrails over a namespace that can be read; one that cannot makes every bundle there deny everything.
-fn over<'i>(index: &'i Index, namespace: &str) -> impl Iterator<Item = &'i GuardrailSpec> {
+pub(super) fn over<'i>(
+    index: &'i Index,
+    namespace: &str,
+) -> impl Iterator<Item = &'i GuardrailSpec> {
     let mut labels = index.labels_of(namespace);
     labels.insert(
         "kubernetes.io/metadata.name".to_owned(),

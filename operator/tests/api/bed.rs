@@ -31,6 +31,10 @@ impl Drop for Running {
 }
 
 impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Asks it to end; the answer is its own.
     pub(crate) fn terminate(&self) {
         let pid = self.0.id().to_string();
@@ -74,45 +78,8 @@ impl Bed {
         let key = rcgen::KeyPair::generate().unwrap();
         fs::write(path.join("accounts.key"), key.serialize_pem()).unwrap();
         fs::write(path.join("accounts.pub"), key.public_key_pem()).unwrap();
-        let url = format!("http://127.0.0.1:{store}");
-        let peers = format!("http://127.0.0.1:{peer}");
-        let etcd = start(
-            Command::new("etcd")
-                .arg("--data-dir")
-                .arg(path.join("etcd"))
-                .args([
-                    "--listen-client-urls",
-                    &url,
-                    "--advertise-client-urls",
-                    &url,
-                ])
-                .args(["--listen-peer-urls", &peers, "--unsafe-no-fsync"]),
-            &path.join("etcd.log"),
-        );
-        let file = |name: &str| path.join(name).display().to_string();
-        let server = start(
-            Command::new(api_server)
-                .args(["--etcd-servers", &url])
-                .args([
-                    "--secure-port",
-                    &api.to_string(),
-                    "--bind-address",
-                    "127.0.0.1",
-                ])
-                .args([
-                    "--cert-dir",
-                    &file("certs"),
-                    "--token-auth-file",
-                    &file("tokens.csv"),
-                ])
-                .args(["--service-account-issuer", "https://kubernetes.default.svc"])
-                .args(["--service-account-signing-key-file", &file("accounts.key")])
-                .args(["--service-account-key-file", &file("accounts.pub")])
-                .args(["--service-cluster-ip-range", "10.0.0.0/24"])
-                .args(["--authorization-mode", "RBAC"])
-                .args(["--disable-admission-plugins", "ServiceAccount"]),
-            &path.join("api.log"),
-        );
+        let etcd = etcd(path, store, peer);
+        let server = serve(api_server, path, store, api);
         let config = path.join("kubeconfig");
         fs::write(&config, kubeconfig(api)).unwrap();
         let client = client(&config).await;
@@ -145,9 +112,12 @@ impl Bed {
 
     fn operator_with(&self, name: &str, kubeconfig: &str) -> Replica {
         let [webhooks, control, health] = ports();
+        // Figures are taken of what ships, not of what is built for tests.
+        let program = std::env::var("SALLYPORT_OPERATOR")
+            .unwrap_or_else(|_| env!("CARGO_BIN_EXE_sallyport-operator").to_owned());
         let image = |name: &str| format!("registry.example.com/{name}@sha256:{}", "0".repeat(64));
         let running = start(
-            Command::new(env!("CARGO_BIN_EXE_sallyport-operator"))
+            Command::new(program)
                 .env("KUBECONFIG", self.folder.path().join(kubeconfig))
                 .args(["--pod", name, "--log", "text"])
                 .args(["--log-levels", "info,sallyport_operator=debug"])
@@ -169,6 +139,51 @@ impl Bed {
     pub(crate) fn log(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
+}
+
+fn etcd(path: &Path, store: u16, peer: u16) -> Running {
+    let url = format!("http://127.0.0.1:{store}");
+    let peers = format!("http://127.0.0.1:{peer}");
+    start(
+        Command::new("etcd")
+            .arg("--data-dir")
+            .arg(path.join("etcd"))
+            .args([
+                "--listen-client-urls",
+                &url,
+                "--advertise-client-urls",
+                &url,
+            ])
+            .args(["--listen-peer-urls", &peers, "--unsafe-no-fsync"]),
+        &path.join("etcd.log"),
+    )
+}
+
+fn serve(program: &Path, path: &Path, store: u16, port: u16) -> Running {
+    let file = |name: &str| path.join(name).display().to_string();
+    start(
+        Command::new(program)
+            .args(["--etcd-servers", &format!("http://127.0.0.1:{store}")])
+            .args([
+                "--secure-port",
+                &port.to_string(),
+                "--bind-address",
+                "127.0.0.1",
+            ])
+            .args([
+                "--cert-dir",
+                &file("certs"),
+                "--token-auth-file",
+                &file("tokens.csv"),
+            ])
+            .args(["--service-account-issuer", "https://kubernetes.default.svc"])
+            .args(["--service-account-signing-key-file", &file("accounts.key")])
+            .args(["--service-account-key-file", &file("accounts.pub")])
+            .args(["--service-cluster-ip-range", "10.0.0.0/24"])
+            .args(["--authorization-mode", "RBAC"])
+            .args(["--disable-admission-plugins", "ServiceAccount"]),
+        &path.join("api.log"),
+    )
 }
 
 fn start(command: &mut Command, log: &Path) -> Running {

@@ -210,20 +210,26 @@ async fn nobody_else_writes_what_is_the_operators(bed: &Bed) {
     let maps: Api<ConfigMap> = Api::namespaced(bed.client.clone(), NAMESPACE);
     let params = PatchParams::default();
     let edit = Patch::Merge(json!({ "binaryData": { "bundle-1": "AAAA" } }));
-    let refused = maps
-        .patch("sallyport-bundle-inventory-1", &params, &edit)
-        .await
-        .unwrap_err();
+    // Admission policies are in force a moment after they were made.
+    let refused = eventually(bed, "a refusal of edits", || async {
+        maps.patch("sallyport-bundle-inventory-1", &params, &edit)
+            .await
+            .err()
+    })
+    .await;
     assert!(
         refused.to_string().contains("are the operator's"),
         "{refused}"
     );
     let gateways: Api<McpGateway> = Api::namespaced(bed.client.clone(), NAMESPACE);
     let edit = Patch::Merge(json!({ "status": { "revision": "sha256:0" } }));
-    let refused = gateways
-        .patch_status("inventory", &params, &edit)
-        .await
-        .unwrap_err();
+    let refused = eventually(bed, "a refusal of a foreign status", || async {
+        gateways
+            .patch_status("inventory", &params, &edit)
+            .await
+            .err()
+    })
+    .await;
     assert!(
         refused
             .to_string()

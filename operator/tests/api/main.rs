@@ -1,7 +1,16 @@
 //! The operator as a process, before a real API server. Where no API server was built the test says so and shows nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "claims that do not hold end the test, and those that do are told"
+)]
+
 mod bed;
 mod chart;
+mod scale;
 mod scene;
 mod sidecar;
 
@@ -51,4 +60,16 @@ async fn the_chart_gives_the_operator_the_rights_it_needs_and_its_webhooks_the_p
     };
     let bed = Bed::up(&server).await;
     chart::shown(&bed, &helm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_cluster_costs_what_is_printed() {
+    let server = built("cluster-", "kube-apiserver");
+    let (Some(server), Ok(_)) = (server, std::env::var("SALLYPORT_SCALE")) else {
+        println!(
+            "not shown here: takes minutes; set SALLYPORT_SCALE=1, SALLYPORT_OPERATOR to a release build, and have a kube-apiserver"
+        );
+        return;
+    };
+    scale::measured(&Bed::up(&server).await).await;
 }

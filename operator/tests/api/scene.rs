@@ -34,19 +34,24 @@ pub(crate) fn done(claim: &str) {
     println!("shown: {claim}");
 }
 
+/// Our kinds, as the chart brings them.
+pub(crate) async fn define(bed: &Bed) {
+    for (name, text) in sallyport_crds::generate::files().unwrap() {
+        let definition: Value = serde_yaml::from_str(&text).unwrap();
+        apply(
+            bed,
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            definition,
+            &name,
+        )
+        .await;
+    }
+}
+
 impl<'b> Scene<'b> {
     pub(crate) async fn set(bed: &'b Bed) -> Self {
-        for (name, text) in sallyport_crds::generate::files().unwrap() {
-            let definition: Value = serde_yaml::from_str(&text).unwrap();
-            apply(
-                bed,
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                definition,
-                &name,
-            )
-            .await;
-        }
+        define(bed).await;
         for name in [NAMESPACE, SYSTEM] {
             let api: Api<Namespace> = Api::all(bed.client.clone());
             let namespace =
@@ -78,18 +83,18 @@ impl<'b> Scene<'b> {
     pub(crate) async fn a_gateway_becomes_a_signed_bundle_in_four_maps(&self) {
         self.gateway("inventory", "inventory-mcp").await;
         self.policy("clerks", "stock_*").await;
-        let gateway = eventually(self.bed, "a ready gateway", || async {
+        let (gateway, opened) = eventually(self.bed, "a ready gateway with its policy", || async {
             let gateway = self.gateways().get("inventory").await.unwrap();
             condition(&gateway, "Ready").filter(|(status, _)| status == "True")?;
-            Some(gateway)
+            let opened = self.opened_now("inventory").await?;
+            let told = gateway.status.as_ref()?.revision.clone()?;
+            let whole =
+                opened.bundle.rule_count() == 1 && told == opened.bundle.revision().to_string();
+            whole.then_some((gateway, opened))
         })
         .await;
-        let uid = gateway.uid().unwrap();
-        let opened = self.opened("inventory", &uid, 0).await.unwrap();
         assert_eq!(opened.bundle.refusal(), None);
-        assert_eq!(opened.bundle.rule_count(), 1);
         let status = gateway.status.unwrap();
-        assert_eq!(status.revision, Some(opened.bundle.revision().to_string()));
         assert_eq!(status.observed_generation, gateway.metadata.generation);
         done("a gateway becomes a signed bundle in four ConfigMaps, as the sidecar opens it");
     }
@@ -165,13 +170,20 @@ impl<'b> Scene<'b> {
                 "{name}: {heard:?}"
             );
         }
+        self.one_of_them_is_let_in(bound, &uid, &opened).await;
+        done(
+            "only the sidecar of a pod injected for this gateway is let in; Programmed follows its word, both ways",
+        );
+    }
+
+    async fn one_of_them_is_let_in(&self, bound: String, uid: &str, opened: &Opened) {
         let another = vec![7; 32];
         assert!(
             Line::dial(self.operator.control, &another).await.is_err(),
             "another root"
         );
         let mut line = self.dial().await;
-        line.say(&hello(bound, &uid)).await;
+        line.say(&hello(bound, uid)).await;
         let minimum_generation = opened.header.generation;
         assert_eq!(
             line.hear().await,
@@ -196,9 +208,6 @@ impl<'b> Scene<'b> {
         assert!(generation > minimum_generation);
         self.programmed("False", "Pending").await;
         drop(line);
-        done(
-            "only the sidecar of a pod injected for this gateway is let in; Programmed follows its word, both ways",
-        );
     }
 
     pub(crate) async fn bundles_that_are_edited_or_deleted_are_repaired(&self) {
@@ -779,7 +788,7 @@ async fn https(port: u16, host: &str, pem: &[u8]) -> Result<String, std::io::Err
     Ok(answer.split(' ').nth(1).unwrap_or_default().to_owned())
 }
 
-async fn http(port: u16, path: &str) -> String {
+pub(crate) async fn http(port: u16, path: &str) -> String {
     try_http(port, path).await.unwrap()
 }
 

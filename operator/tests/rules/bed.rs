@@ -185,6 +185,9 @@ impl Bed {
         self.apply(&old);
         self.apply(&json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "sallyport-bundle-inventory-0", "namespace": "free" } }));
         self.apply(&json!({ "apiVersion": "sallyport.dev/v1alpha1", "kind": "McpGateway", "metadata": { "name": "inventory", "namespace": "free" }, "spec": {} }));
+        for name in ["fast", "odd"] {
+            self.apply(&json!({ "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": { "name": name }, "handler": "runc" }));
+        }
         self.policies();
         let mut named = guarded.clone();
         named["metadata"]["name"] = json!("guarded");
@@ -201,6 +204,8 @@ impl Bed {
                 "sidecarImages": format!("\n{}\n{}\n", guarded::SIDECAR_IMAGE, guarded::NEXT_IMAGE),
                 "captureImages": format!("{}\n", guarded::CAPTURE_IMAGE),
                 "exemptImages": "exempt@sha256:00\n",
+                "exempt.enforced": "other@sha256:00\nthird@sha256:00",
+                "exempt.free": "elsewhere@sha256:00",
                 "runtimeClasses": "fast\n",
                 "rootKey": guarded::ROOT_KEY,
             },

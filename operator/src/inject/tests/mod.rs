@@ -7,6 +7,7 @@
 )]
 
 mod denials;
+mod laws;
 mod twin;
 
 use std::collections::BTreeMap;
