@@ -5,6 +5,7 @@ mod around;
 mod guarded;
 mod killed;
 mod kinds;
+mod programmed;
 mod push;
 mod tampered;
 
@@ -41,6 +42,12 @@ pub(crate) const ALL: &[Case] = &[
         shows: "kubectl apply of a policy, while calls flow, until every pod enforces it",
         installed: true,
         run: push::run,
+    },
+    Case {
+        name: "every-pod-says-what-it-enforces",
+        shows: "a gateway with several pods, and its status after each change",
+        installed: true,
+        run: programmed::run,
     },
     Case {
         name: "a-tampered-policy-opens-nothing",
