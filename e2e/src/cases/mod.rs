@@ -8,6 +8,7 @@ mod kinds;
 mod programmed;
 mod push;
 mod tampered;
+mod uninstalled;
 
 use anyhow::Result;
 
@@ -72,5 +73,11 @@ pub(crate) const ALL: &[Case] = &[
         shows: "an enforced namespace, tried from another pod and with the role edit",
         installed: true,
         run: around::run,
+    },
+    Case {
+        name: "an-uninstall-leaves-nothing-unguarded",
+        shows: "helm uninstall below a guarded pod, and the release put back",
+        installed: true,
+        run: uninstalled::run,
     },
 ];
