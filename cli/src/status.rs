@@ -238,6 +238,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test says its values where it uses them"
+    )]
     fn row(status: serde_json::Value) -> Row {
         let gateway = json!({
             "apiVersion": "sallyport.dev/v1alpha1",

@@ -1,5 +1,10 @@
 //! What a change concerns, and who guards whom.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a test says its values where it uses them"
+)]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
