@@ -66,6 +66,19 @@ fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&Value, &str)) {
     }
 }
 
+/// What Kubernetes demands inside `anyOf`: conditions on values of fields that are described outside of it, and no word
+/// about what a field is.
+fn assert_only_narrows(branch: &Value, part: &Value, path: &str) {
+    for word in ["type", "description", "default", "additionalProperties"] {
+        assert!(branch.get(word).is_none(), "{path}: {word} in {branch}");
+    }
+    for (name, inside) in branch["properties"].as_object().into_iter().flatten() {
+        let outside = &part["properties"][name];
+        assert!(outside.is_object(), "{path}: `{name}` only inside anyOf");
+        assert_only_narrows(inside, outside, path);
+    }
+}
+
 #[test]
 fn every_schema_is_structural_and_described() {
     for (name, schema) in schemas() {
@@ -75,10 +88,11 @@ fn every_schema_is_structural_and_described() {
                 part["type"].is_string() || free,
                 "{path} has no type: {part}"
             );
-            for word in [
-                "oneOf", "anyOf", "allOf", "not", "$ref", "nullable", "const",
-            ] {
+            for word in ["oneOf", "allOf", "not", "$ref", "nullable", "const"] {
                 assert!(part.get(word).is_none(), "{path} has {word}: {part}");
+            }
+            for branch in part["anyOf"].as_array().into_iter().flatten() {
+                assert_only_narrows(branch, part, path);
             }
             let is_field =
                 path.contains(".spec.") && !path.ends_with("[]") && !path.ends_with(".*");

@@ -16,6 +16,8 @@ use crate::watch::Shared;
 pub struct Health {
     pub shared: Shared,
     pub shown: Arc<Shown>,
+    /// The API server believes the certificate.
+    pub believed: Arc<AtomicBool>,
     pub metrics: Metrics,
     /// Asked to stop: no new requests should come here.
     pub stopping: Arc<AtomicBool>,
@@ -28,6 +30,10 @@ impl Health {
         let parts = [
             (self.shared.is_synced(), "caches"),
             (self.shown.is_there(), "certificate"),
+            (
+                self.believed.load(Ordering::Relaxed),
+                "caBundle of the webhooks",
+            ),
             (!self.stopping.load(Ordering::Relaxed), "it is stopping"),
         ];
         parts

@@ -113,9 +113,11 @@ impl Replica {
     ) -> anyhow::Result<()> {
         let shown = Arc::new(Shown::default());
         let stopping = Arc::new(AtomicBool::new(false));
+        let believed = Arc::new(AtomicBool::new(false));
         let status = Health {
             shared: self.shared.clone(),
             shown: Arc::clone(&shown),
+            believed: Arc::clone(&believed),
             metrics: self.metrics.clone(),
             stopping: Arc::clone(&stopping),
         };
@@ -134,6 +136,7 @@ impl Replica {
             namespace: self.namespace.clone(),
             names: names(&service, &self.namespace, webhooks.local_addr()?.ip()),
             shown: Arc::clone(&shown),
+            believed,
             leading: self.leading.subscribe(),
         };
         parts.spawn(self.until_stop(keeper.keep()));

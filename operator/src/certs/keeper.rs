@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -54,6 +55,8 @@ pub struct Keeper {
     /// What the API server may call the webhooks by.
     pub names: Vec<String>,
     pub shown: Arc<Shown>,
+    /// The webhooks believed our authorities once: from then on the API server can ask us.
+    pub believed: Arc<AtomicBool>,
     pub leading: watch::Receiver<bool>,
 }
 
@@ -82,7 +85,8 @@ impl Keeper {
             if let Err(error) = self.step(&mut leaf).await {
                 tracing::warn!(%error, "certificates are not looked after; trying again");
             }
-            let pause = if leaf.is_some() {
+            let settled = leaf.is_some() && self.believed.load(Ordering::Relaxed);
+            let pause = if settled {
                 LOOK
             } else {
                 Duration::from_secs(1)
@@ -111,26 +115,12 @@ impl Keeper {
                 });
             }
         }
-        if leads {
-            let bundle = authorities.bundle();
-            publish::<MutatingWebhookConfiguration>(&self.client.0, &bundle, |one| {
-                hooks(
-                    one.webhooks
-                        .iter()
-                        .flatten()
-                        .map(|hook| (&hook.name, &hook.client_config.ca_bundle)),
-                )
-            })
-            .await?;
-            publish::<ValidatingWebhookConfiguration>(&self.client.0, &bundle, |one| {
-                hooks(
-                    one.webhooks
-                        .iter()
-                        .flatten()
-                        .map(|hook| (&hook.name, &hook.client_config.ca_bundle)),
-                )
-            })
-            .await?;
+        let bundle = authorities.bundle();
+        let client = &self.client.0;
+        let mutating = publish(client, &bundle, leads, mutating).await?;
+        let validating = publish(client, &bundle, leads, validating).await?;
+        if mutating && validating {
+            self.believed.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -191,17 +181,29 @@ fn secret_of(authorities: &Authorities, metadata: ObjectMeta) -> Result<Secret, 
 /// The webhooks of a configuration by name, with what they believe.
 type Hooks = Vec<(String, Option<Vec<u8>>)>;
 
-fn hooks<'a>(all: impl Iterator<Item = (&'a String, &'a Option<ByteString>)>) -> Hooks {
+fn mutating(one: &MutatingWebhookConfiguration) -> Hooks {
+    let hooks = one.webhooks.iter().flatten();
+    named(hooks.map(|hook| (&hook.name, &hook.client_config.ca_bundle)))
+}
+
+fn validating(one: &ValidatingWebhookConfiguration) -> Hooks {
+    let hooks = one.webhooks.iter().flatten();
+    named(hooks.map(|hook| (&hook.name, &hook.client_config.ca_bundle)))
+}
+
+fn named<'a>(all: impl Iterator<Item = (&'a String, &'a Option<ByteString>)>) -> Hooks {
     all.map(|(name, bundle)| (name.clone(), bundle.as_ref().map(|bundle| bundle.0.clone())))
         .collect()
 }
 
-/// Puts the bundle into every webhook that believes something else. We own `caBundle` and nothing else there.
+/// Whether every webhook believes the bundle. The leader puts it into those that believe something else, and owns
+/// `caBundle` and nothing else there.
 async fn publish<K>(
     client: &Client,
     bundle: &str,
+    leads: bool,
     hooks: impl Fn(&K) -> Hooks,
-) -> Result<(), KeeperError>
+) -> Result<bool, KeeperError>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
 {
@@ -213,6 +215,9 @@ where
             .all(|(_, has)| has.as_deref() == Some(bundle.as_bytes()))
         {
             continue;
+        }
+        if !leads {
+            return Ok(false);
         }
         let webhooks: Vec<_> = hooks
             .iter()
@@ -231,5 +236,5 @@ where
             .await?;
         tracing::info!(name = found.name_any(), "webhooks believe our authorities");
     }
-    Ok(())
+    Ok(true)
 }

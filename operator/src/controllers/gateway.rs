@@ -28,7 +28,14 @@ enum Written {
 
 impl Context {
     pub(super) async fn gateway(&self, name: &ObjectName) -> Result<(), ControllerError> {
-        let view = self.shared.read().view(name);
+        let view = {
+            let index = self.shared.read();
+            if index.is_going(&name.namespace) {
+                self.outcomes.forget(name);
+                return Ok(());
+            }
+            index.view(name)
+        };
         match view.gateway.clone() {
             Some(gateway) => self.present(&view, &gateway).await,
             None => self.gone(&view).await,

@@ -202,6 +202,13 @@ impl Index {
             .unwrap_or_default()
     }
 
+    /// Nothing can be made in a namespace that goes; everything in it goes by itself.
+    #[must_use]
+    pub fn is_going(&self, namespace: &str) -> bool {
+        let found = self.namespaces.find(&ObjectName::new("", namespace));
+        found.is_some_and(|found| found.metadata.deletion_timestamp.is_some())
+    }
+
     fn gateways_in<'i>(&'i self, namespace: &str) -> impl Iterator<Item = Key> + use<'i> {
         self.gateways
             .within(namespace)

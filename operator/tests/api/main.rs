@@ -49,6 +49,7 @@ async fn the_operator_does_its_work_on_a_real_api_server() {
     scene
         .a_deleted_gateway_denies_everything_until_its_last_pod_is_gone()
         .await;
+    scene.in_a_namespace_that_goes_nothing_is_tried().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::Scope;
@@ -96,6 +97,20 @@ impl<'b> Scene<'b> {
         assert_eq!(opened.bundle.refusal(), None);
         let status = gateway.status.unwrap();
         assert_eq!(status.observed_generation, gateway.metadata.generation);
+        let events: Api<Event> = Api::namespaced(self.bed.client.clone(), NAMESPACE);
+        eventually(self.bed, "an event", || async {
+            let told = events.list(&ListParams::default()).await.unwrap();
+            let about = |event: &Event| {
+                event.reason.as_deref() == Some("PolicyWritten")
+                    && event
+                        .regarding
+                        .as_ref()
+                        .and_then(|object| object.name.as_deref())
+                        == Some("inventory")
+            };
+            told.items.iter().any(about).then_some(())
+        })
+        .await;
         done("a gateway becomes a signed bundle in four ConfigMaps, as the sidecar opens it");
     }
 
@@ -472,6 +487,34 @@ impl<'b> Scene<'b> {
         done(
             "a deleted gateway denies everything until its last pod is gone; made anew it asks for a restart",
         );
+    }
+
+    pub(crate) async fn in_a_namespace_that_goes_nothing_is_tried(&self) {
+        self.gateway("last", "last-mcp").await;
+        eventually(self.bed, "its bundle", || self.opened_now("last")).await;
+        let namespaces: Api<Namespace> = Api::all(self.bed.client.clone());
+        // Nobody on this bed empties namespaces, so it stays on its way.
+        namespaces
+            .delete(NAMESPACE, &DeleteParams::default())
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let map = "sallyport-bundle-last-1";
+        self.maps()
+            .delete(map, &DeleteParams::default())
+            .await
+            .unwrap();
+        self.gateways()
+            .delete("last", &DeleteParams::default())
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let metrics = http(self.operator.health, "/metrics").await;
+        let failed = metrics
+            .lines()
+            .any(|line| line.contains("outcome=\"Failed\""));
+        assert!(!failed, "{metrics}");
+        done("in a namespace that goes nothing is tried in vain");
     }
 
     async fn no_maps(&self, labels: &str) -> Option<()> {
