@@ -1,7 +1,7 @@
 //! The cluster that cases run on: which images it knows, and namespaces that end with their case.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -14,11 +14,13 @@ use crate::stage::say;
 pub(crate) struct Bed {
     images: BTreeMap<String, String>,
     pub(crate) issuer: Issuer,
+    /// The chart to install, where it is not somebody else's doing.
+    pub(crate) chart: Option<PathBuf>,
 }
 
 impl Bed {
     /// Asks the cluster for its version first: a kubeconfig that leads nowhere is told in those words.
-    pub(crate) fn ready(images: &Path) -> Result<Self> {
+    pub(crate) fn ready(images: &Path, chart: Option<&Path>) -> Result<Self> {
         let text = std::fs::read_to_string(images)
             .with_context(|| format!("cannot read {}", images.display()))?;
         let version = Kubectl::within("default").version()?;
@@ -26,6 +28,7 @@ impl Bed {
         Ok(Self {
             images: serde_json::from_str(&text).context("the list of images")?,
             issuer: Issuer::new()?,
+            chart: chart.map(Path::to_path_buf),
         })
     }
 

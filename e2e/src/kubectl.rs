@@ -108,8 +108,15 @@ impl Kubectl {
 
     /// A command in a pod, with text on its stdin.
     pub(crate) fn exec(&self, pod: &str, words: &[&str], input: &str) -> Result<Said> {
+        let mut all = vec!["--"];
+        all.extend(words);
+        self.exec_with(pod, &all, input)
+    }
+
+    /// The same, where the words begin with flags of `kubectl exec` and `--`.
+    pub(crate) fn exec_with(&self, pod: &str, words: &[&str], input: &str) -> Result<Said> {
         let mut command = self.command();
-        command.args(["exec", "-i", pod, "--"]).args(words);
+        command.args(["exec", "-i", pod]).args(words);
         child::run(&mut command, input, WORD)
     }
 

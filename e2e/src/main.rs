@@ -64,9 +64,9 @@ fn run(args: &Args) -> Result<bool> {
         return Ok(true);
     }
     let began = Instant::now();
-    let bed = Bed::ready(&args.images)?;
+    let bed = Bed::ready(&args.images, args.chart.as_deref())?;
     if cases.iter().any(|case| case.installed)
-        && let Some(chart) = &args.chart
+        && let Some(chart) = &bed.chart
     {
         release::install(&bed, chart)?;
     }

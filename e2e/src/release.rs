@@ -45,15 +45,31 @@ pub(crate) fn install(bed: &Bed, chart: &Path) -> Result<()> {
     admitted()
 }
 
+/// Takes the release away.
+pub(crate) fn uninstall() -> Result<()> {
+    let mut command = Command::new("helm");
+    command.args(["uninstall", "sallyport", "--namespace", NAMESPACE, "--wait"]);
+    let said = child::run(&mut command, "", INSTALL)?;
+    if !said.good {
+        bail!("helm: {}", said.stderr.trim());
+    }
+    gone()
+}
+
+/// A replica that is asked to end still answers for some seconds.
+fn gone() -> Result<()> {
+    let mut pods = vec!["pods"];
+    pods.extend(PODS);
+    Kubectl::within(NAMESPACE).wait("delete", &pods, INSTALL)
+}
+
 /// Runs so many replicas of the operator, and waits until it is so.
 pub(crate) fn scale(replicas: u32) -> Result<()> {
     let kubectl = Kubectl::within(NAMESPACE);
     let wanted = format!("--replicas={replicas}");
     kubectl.good(&["scale", "deployment", DEPLOYMENT, &wanted], "")?;
     if replicas == 0 {
-        let mut pods = vec!["pods"];
-        pods.extend(PODS);
-        return kubectl.wait("delete", &pods, INSTALL);
+        return gone();
     }
     kubectl.wait("condition=Available", &["deployment", DEPLOYMENT], INSTALL)?;
     admitted()

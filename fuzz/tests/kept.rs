@@ -49,6 +49,7 @@ replays! {
     law_27_masking_is_idempotent_for_every_kept_input: "mask",
     messages_are_answered_legally_for_every_kept_input: "mcp",
     law_01_deny_beats_allow_for_every_kept_input: "policy",
+    only_this_sidecars_answer_is_believed_for_every_kept_input: "proof",
     law_33_changes_of_recordings_are_named_for_every_kept_input: "recording",
     questions_to_the_desk_are_read_once_for_every_kept_input: "socket",
     event_streams_are_read_alike_for_every_kept_input: "sse",

@@ -48,8 +48,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Admitted {
     pub webhook: Webhook,
-    /// The answer's HTTP status.
-    pub status: u16,
+    /// `Allowed`, `Patched`, or why not; a closed list of words.
+    pub reason: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -57,6 +57,19 @@ pub enum Webhook {
     MutatePods,
     ValidatePods,
     Validate,
+}
+
+impl Webhook {
+    /// The webhook at a path.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        match path {
+            "/mutate-pods" => Some(Self::MutatePods),
+            "/validate-pods" => Some(Self::ValidatePods),
+            "/validate" => Some(Self::Validate),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Metrics {

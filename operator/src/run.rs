@@ -33,7 +33,7 @@ use crate::health::{Health, text};
 use crate::inject::Platform;
 use crate::inject::names::MOUNTS;
 use crate::lease::{Candidate, until};
-use crate::metrics::Metrics;
+use crate::metrics::{Admitted, Metrics, Webhook};
 use crate::queue::Queue;
 use crate::watch::Shared;
 use crate::{FIELD_MANAGER, clock, random, server};
@@ -177,6 +177,7 @@ impl Replica {
         platform: Platform,
         parts: &mut JoinSet<()>,
     ) -> anyhow::Result<()> {
+        let metrics = self.metrics.clone();
         let world = Arc::new(Watched {
             shared: self.shared.clone(),
             platform,
@@ -186,7 +187,7 @@ impl Replica {
             listener,
             Some(tls),
             self.stop.clone(),
-            move |_, request| webhook(Arc::clone(&world), request),
+            move |_, request| webhook(Arc::clone(&world), metrics.clone(), request),
         ));
         Ok(())
     }
@@ -334,7 +335,12 @@ fn identity(pod: Option<String>) -> anyhow::Result<String> {
 }
 
 /// One question of the API server. What it takes for a failure it refuses, as the configurations say.
-async fn webhook(world: Arc<Watched>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn webhook(
+    world: Arc<Watched>,
+    metrics: Metrics,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
     let path = request.uri().path().to_owned();
     let body = match Limited::new(request.into_body(), admission::LARGEST)
         .collect()
@@ -346,6 +352,16 @@ async fn webhook(world: Arc<Watched>, request: Request<Incoming>) -> Response<Fu
     let Some(answer) = admission::answer(&path, &body, &*world) else {
         return text(StatusCode::NOT_FOUND, "no such webhook\n");
     };
+    if let Some(webhook) = Webhook::of(&path) {
+        let reason = answer.reason;
+        metrics
+            .admission
+            .get_or_create(&Admitted { webhook, reason })
+            .inc();
+        metrics
+            .admission_seconds
+            .observe(begun.elapsed().as_secs_f64());
+    }
     if !answer.allowed {
         tracing::info!(path, reason = answer.reason, "refused");
     }

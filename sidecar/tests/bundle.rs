@@ -13,12 +13,17 @@
 mod pod;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use http::StatusCode;
 use pod::{Pod, Policy, Sidecar, now, within};
 use sallyport_policy::bundle::shards::Manifest;
+use sallyport_policy::proof::{GREETING, KEPT, Nonce, REPORT, Seen, verify};
 use sallyport_policy::time::UnixMillis;
 use serde_json::json;
 
@@ -322,4 +327,95 @@ fn wrong_arguments_are_told_together_with_exit_code_64() {
             assert!(told.contains(word), "{name}: {word}: {told}");
         }
     }
+}
+
+/// What the validator does, as this test's own user.
+struct Validator {
+    stream: BufReader<UnixStream>,
+    key: Vec<u8>,
+}
+
+impl Validator {
+    fn at(socket: &Path) -> Self {
+        let mut stream = BufReader::new(UnixStream::connect(socket).unwrap());
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        let digits = line.trim_end().strip_prefix(GREETING).unwrap();
+        Self {
+            key: hex::decode(digits).unwrap(),
+            stream,
+        }
+    }
+
+    /// Puts a question to a port, and tells whether this sidecar answered.
+    fn ask(&self, address: &str) -> bool {
+        let nonce = Nonce::new([7; 32]);
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&nonce.question()).unwrap();
+        let ours = Seen::new(stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        verify(&answer, &nonce, &self.key, ours).is_ok()
+    }
+
+    fn report(mut self) -> String {
+        writeln!(self.stream.get_ref(), "{REPORT}").unwrap();
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+/// What comes back to somebody who speaks HTTP at once.
+fn spoken(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .write_all(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    // It may be reset: what it sent was not read.
+    stream.read_to_string(&mut answer).ok();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_served_before_the_validator_reported_and_a_restart_remembers() {
+    let pod = Pod::new().await;
+    pod.publish(&Policy::of(7));
+    let socket = pod.state.path().join("validator.sock");
+    let us = rustix::process::getuid().as_raw();
+    let more = [
+        "--proof".to_owned(),
+        socket.display().to_string(),
+        "--validator-uid".to_owned(),
+        us.to_string(),
+    ];
+    let sidecar = Sidecar::start_with(&pod, &more);
+    assert_eq!(spoken(sidecar.address()), "");
+    let waiting = "waiting for: validator\n".to_owned();
+    assert_eq!(
+        sidecar.readyz().await,
+        (StatusCode::SERVICE_UNAVAILABLE, waiting)
+    );
+    let codes: Vec<_> = sidecar
+        .audit()
+        .iter()
+        .map(|line| line["code"].clone())
+        .collect();
+    assert_eq!(codes, ["capture_unproven"]);
+    let validator = Validator::at(&socket);
+    assert!(validator.ask(sidecar.address()));
+    assert_eq!(validator.report(), KEPT);
+    assert_eq!(sidecar.call("look").await, "ran");
+    assert_eq!(sidecar.readyz().await.0, StatusCode::OK);
+    let before = Validator::at(&socket).key;
+    drop(sidecar);
+    let again = Sidecar::start_with(&pod, &more);
+    assert_eq!(again.call("look").await, "ran");
+    assert!(Validator::at(&socket).ask(again.address()));
+    assert_ne!(
+        Validator::at(&socket).key,
+        before,
+        "a key lives as long as its process"
+    );
 }

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::console::say;
 use crate::tally::{Count, Tally};
 use crate::workspace::cargo;
-use crate::{attacks, conformance, differential, matrix, process, setup, soak};
+use crate::{attacks, cluster, conformance, differential, matrix, process, setup, soak};
 
 /// A cold build of everything on two cores stays well below this.
 const BUILD_LIMIT: Duration = Duration::from_secs(2400);
@@ -45,6 +45,8 @@ pub(crate) enum Part {
     Conformance,
     /// A short soak.
     Soak,
+    /// A real cluster: injection, push, and ways around the sidecar.
+    Cluster,
 }
 
 /// Runs the given parts, or all. True: nothing failed.
@@ -93,6 +95,9 @@ pub(crate) fn test(only: &[Part], row: Option<&str>) -> Result<bool> {
     if wanted(Part::Soak) {
         tally.judge("soak", soak::quick);
     }
+    if wanted(Part::Cluster) {
+        cluster::judge(&mut tally, only.contains(&Part::Cluster));
+    }
     say(&format!(
         "whole run: {:.0} s",
         began.elapsed().as_secs_f64()
@@ -135,8 +140,8 @@ fn deny(tally: &mut Tally) {
         match check(&["advisories"], ADVISORY_LIMIT) {
             Ok(said) if said.status.success() => Ok(Count::one("")),
             Ok(said) if !unfetched(&said.stderr) => bail!("{}", said.stderr),
-            Ok(_) | Err(_) => Ok(not_checked(
-                "the advisory database cannot be fetched from here",
+            Ok(_) | Err(_) => Ok(Count::none(
+                "NOT CHECKED: the advisory database cannot be fetched from here",
             )),
         }
     });
@@ -145,15 +150,6 @@ fn deny(tally: &mut Tally) {
 fn unfetched(stderr: &str) -> bool {
     stderr.contains("failed to fetch advisory database")
         || stderr.contains("unable to load advisory")
-}
-
-/// A step that could not be taken counts neither way, and says so.
-fn not_checked(why: &str) -> Count {
-    Count {
-        passed: 0,
-        failed: 0,
-        note: format!("NOT CHECKED: {why}"),
-    }
 }
 
 /// Counts single tests from the lines with which each test binary closes.

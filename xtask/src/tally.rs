@@ -41,6 +41,15 @@ impl Count {
             note: note.into(),
         }
     }
+
+    /// A step that could not be taken counts neither way, and says so.
+    pub(crate) fn none(note: &str) -> Self {
+        Self {
+            passed: 0,
+            failed: 0,
+            note: note.to_owned(),
+        }
+    }
 }
 
 impl Tally {

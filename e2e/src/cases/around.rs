@@ -2,6 +2,7 @@
 //! role in the server's own namespace. Each must end closed.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use crate::kubectl::{Kubectl, at};
 use crate::scene::{self, Scene};
 use crate::stage::{Stage, say};
 
+const READY: Duration = Duration::from_secs(60);
 /// Whoever has `edit` in the namespace, and wants out.
 const ATTACKER: &str = "mallory";
 
@@ -182,6 +184,7 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
     let scene = Scene::enforced(bed, "e2e-around", 1)?;
     let pod = scene.pod()?;
     dialled(stage, &scene, &pod)?;
+    from_beside(stage, bed, &scene)?;
     let words = [
         "create",
         "rolebinding",
@@ -239,6 +242,36 @@ fn dialled(stage: &mut Stage, scene: &Scene, pod: &Value) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A second container of the pod, with a user of its own, reaches the sidecar like everybody else.
+fn from_beside(stage: &mut Stage, bed: &Bed, scene: &Scene) -> Result<()> {
+    const NAME: &str = "beside";
+    let manifest = include_str!("../../manifests/beside.yaml")
+        .replace("{CLIENT}", bed.image("client")?)
+        .replace("{EVERYTHING}", bed.image("everything")?);
+    scene.kubectl().apply(&manifest)?;
+    scene
+        .kubectl()
+        .wait("condition=Ready", &["pod", NAME], READY)?;
+    let pod = scene.kubectl().get(&["pod", NAME])?;
+    let own = at(&pod, "/status/podIP")
+        .as_str()
+        .context("the pod has an address")?;
+    let urls = ["127.0.0.1", "[::1]", own].map(|host| format!("http://{host}:8080/mcp"));
+    let plan = json!({ "urls": urls, "seconds": 1 }).to_string();
+    let words = ["-c", NAME, "--", "node", "/app/drivers/knock.mjs"];
+    let said = scene.kubectl().exec_with(NAME, &words, &plan)?;
+    let last = said.stdout.lines().last().unwrap_or_default();
+    let counts: Value = serde_json::from_str(last).with_context(|| said.stderr.clone())?;
+    let count = |place: &str| at(&counts, place).as_u64().unwrap_or_default();
+    stage.check_in(
+        &format!("a second container of the pod knocks {} times at 127.0.0.1, ::1 and the pod's address: never the server", count("/knocks")),
+        count("/served") == 0 && count("/turnedAway") > 0,
+        &counts,
+    );
+    let words = ["delete", "pod", NAME, "--wait=true"];
+    scene.kubectl().good(&words, "").map(drop)
 }
 
 /// Refused is what the API server refuses, and not what failed by itself.

@@ -5,8 +5,10 @@ mod around;
 mod guarded;
 mod killed;
 mod kinds;
+mod programmed;
 mod push;
 mod tampered;
+mod uninstalled;
 
 use anyhow::Result;
 
@@ -43,6 +45,12 @@ pub(crate) const ALL: &[Case] = &[
         run: push::run,
     },
     Case {
+        name: "every-pod-says-what-it-enforces",
+        shows: "a gateway with several pods, and its status after each change",
+        installed: true,
+        run: programmed::run,
+    },
+    Case {
         name: "a-tampered-policy-opens-nothing",
         shows: "the policy's ConfigMaps changed behind an absent operator's back",
         installed: true,
@@ -65,5 +73,11 @@ pub(crate) const ALL: &[Case] = &[
         shows: "an enforced namespace, tried from another pod and with the role edit",
         installed: true,
         run: around::run,
+    },
+    Case {
+        name: "an-uninstall-leaves-nothing-unguarded",
+        shows: "helm uninstall below a guarded pod, and the release put back",
+        installed: true,
+        run: uninstalled::run,
     },
 ];

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::bed::Bed;
 use crate::client::{self, Place};
 use crate::kubectl::{Kubectl, at};
+use crate::node::Node;
 use crate::release;
 use crate::scene::{CLOSED, POLICY, Scene};
 use crate::stage::Stage;
@@ -19,6 +20,8 @@ const SHARDS: usize = 4;
 /// The sidecar says it of every folder that it does not take.
 const REFUSED: &str = "not put in force";
 const PATIENCE: Duration = Duration::from_secs(90);
+/// From a touch of the pod to new files in it, with room.
+const SETTLED: Duration = Duration::from_secs(3);
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// What the four ConfigMaps hold, in their order: the manifest is text in the first one, the shards are bytes.
@@ -63,7 +66,7 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
         "the tool is closed, and no operator runs",
         release::scale(0).is_ok() && !runs(&scene, &clerk)?,
     );
-    let tampered = table(stage, &scene, &clerk, [&open, &closed, &other]);
+    let tampered = table(stage, bed, &scene, &clerk, [&open, &closed, &other]);
     // Whatever came of it, the next case needs an operator.
     release::scale(2)?;
     tampered?;
@@ -72,6 +75,7 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
 
 fn table(
     stage: &mut Stage,
+    bed: &Bed,
     scene: &Scene,
     clerk: &Place,
     [open, closed, other]: [&Shards; 3],
@@ -90,6 +94,13 @@ fn table(
             !runs(scene, clerk)?,
         );
     }
+    restarted(stage, bed, scene, clerk, open)?;
+    put(scene, closed)?;
+    let served = until(|| Ok(runs(scene, clerk).is_ok()))?;
+    stage.check(
+        "the right policy put back: clients are served again",
+        served,
+    );
     let operator = scene.kubectl().acting_as(release::OPERATOR);
     operator.good(&["delete", "configmap", &shard("everything", 0)], "")?;
     touch(scene)?;
@@ -97,6 +108,30 @@ fn table(
     stage.check(
         "a ConfigMap deleted: the tool stays closed",
         !runs(scene, clerk)?,
+    );
+    Ok(())
+}
+
+/// A sidecar that starts anew has no policy in memory; what it saw before it keeps in a volume of its own.
+fn restarted(
+    stage: &mut Stage,
+    bed: &Bed,
+    scene: &Scene,
+    clerk: &Place,
+    open: &Shards,
+) -> Result<()> {
+    put(scene, open)?;
+    // The kubelet has written it by the time that the sidecar says so.
+    thread::sleep(SETTLED);
+    Node::enter(bed)?.kill_sidecar(scene.kubectl().namespace(), "everything")?;
+    let seen = until(|| Ok(refusals(scene).unwrap_or_default() > 0))?;
+    stage.check(
+        "an older policy, and the sidecar killed: started anew it does not take it",
+        seen,
+    );
+    stage.check(
+        "an older policy, and the sidecar killed: the tool stays closed",
+        !runs(scene, clerk).unwrap_or(false),
     );
     Ok(())
 }

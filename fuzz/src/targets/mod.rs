@@ -9,6 +9,7 @@ mod keys;
 mod mask;
 mod mcp;
 mod policy;
+mod proof;
 mod recording;
 mod socket;
 mod sse;
@@ -43,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     mask::TARGET,
     mcp::TARGET,
     policy::TARGET,
+    proof::TARGET,
     recording::TARGET,
     socket::TARGET,
     sse::TARGET,

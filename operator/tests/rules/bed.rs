@@ -193,6 +193,9 @@ impl Bed {
         named["metadata"]["name"] = json!("guarded");
         named["metadata"]["namespace"] = json!("enforced");
         self.apply(&named);
+        let mut exempt = crate::cases::enforced::exempt();
+        exempt["metadata"] = json!({ "name": "running", "namespace": "enforced" });
+        self.apply(&exempt);
     }
 
     /// The chart's own files. All that they take from the release is its namespace.

@@ -57,6 +57,11 @@ impl Sidecar {
         }
     }
 
+    /// Where callers connect.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// `ran`, or the reason why a clerk's call of a tool did not.
     pub async fn call(&self, tool: &str) -> String {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",

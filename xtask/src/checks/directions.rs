@@ -82,6 +82,19 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the proxy has no cluster client and no YAML in it",
     ),
     (
+        "sallyport-e2e",
+        &[
+            "sallyport-policy",
+            "sallyport-crds",
+            "sallyport-capture",
+            "sallyport-sidecar",
+            "sallyport-recorder",
+            "sallyport-operator",
+            "sallyport-cli",
+        ],
+        "the cases know what a user can see",
+    ),
+    (
         "sallyport-operator",
         &["sallyport-sidecar", "sallyport-recorder", "sallyport-cli"],
         "the operator reaches sidecars through their network interface alone",

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use clap::Subcommand;
 
 use crate::console::say;
 use crate::process;
+use crate::tally::{Count, Tally};
 use crate::workspace::{self, Profile};
 use layout::{Layout, NODE, text};
 use life::Life;
@@ -34,6 +35,8 @@ use steps::step;
 /// From the first process to a node that takes pods.
 const UP: Duration = Duration::from_secs(180);
 const GLANCE: Duration = Duration::from_millis(200);
+/// All cases, several minutes on two cores.
+const CASES: Duration = Duration::from_secs(1800);
 /// One question to the API server, or one word to the container runtime.
 const WORD: Duration = Duration::from_secs(120);
 
@@ -221,20 +224,68 @@ fn load() -> Result<()> {
 
 /// Runs the cases inside the cluster's network, where its API server is. True: everything was seen.
 pub(crate) fn test(only: Option<&str>) -> Result<bool> {
+    let mut cases = cases(only)?;
+    let status = cases.status().context("cannot start nsenter")?;
+    Ok(status.success())
+}
+
+/// The cases as a judge of `cargo xtask test`. Unless they were asked for, what they run on must have been built before.
+pub(crate) fn judge(tally: &mut Tally, asked: bool) {
+    match unready() {
+        Ok(Some(why)) if !asked => tally.step("a real cluster", || Ok(Count::none(why))),
+        Ok(_) => tally.judge("cluster", |tally| {
+            tally.step("a real cluster", all);
+            Ok("everything was seen".into())
+        }),
+        Err(error) => tally.step("a real cluster", || Err(error)),
+    }
+}
+
+/// All cases; a cluster that was not there before is ended afterwards.
+fn all() -> Result<Count> {
+    let ran_before = Life::found(layout()?).is_some();
+    let said = process::run(&mut cases(None)?, "", CASES)?;
+    say(said.stdout.trim_end());
+    if !ran_before {
+        down()?;
+    }
+    counted(&said.stdout).context("the cases did not run to their end")
+}
+
+/// Why the cases cannot be run at once.
+fn unready() -> Result<Option<&'static str>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Some("NOT CHECKED: a cluster needs root"));
+    }
+    let built = parts::built()?;
+    Ok((!built).then_some(
+        "NOT CHECKED: Kubernetes is not built here yet; `cargo xtask test --only cluster` does it",
+    ))
+}
+
+/// `12 of 14 outcomes seen in 80 s`, the last line.
+fn counted(said: &str) -> Option<Count> {
+    let mut words = said.lines().last()?.split(' ');
+    let seen = words.next()?.parse().ok()?;
+    let told: usize = words.nth(1)?.parse().ok()?;
+    Some(Count {
+        passed: seen,
+        failed: told.checked_sub(seen)?,
+        note: format!("{seen} of {told} outcomes"),
+    })
+}
+
+/// The program that runs the cases, in a cluster that is up and has the images.
+fn cases(only: Option<&str>) -> Result<Command> {
     up()?;
     load()?;
     let life = found()?;
     let helm = parts::helm()?;
-    let folder = tempfile::tempdir()?;
-    let cases = workspace::build(
-        "sallyport-e2e",
-        "sallyport-e2e",
-        Profile::Dev,
-        folder.path(),
-    )?;
+    workspace::build_all(&[("sallyport-e2e", "sallyport-e2e")], Profile::Dev)?;
+    let program = workspace::copy("sallyport-e2e", Profile::Dev, &life.layout.state)?;
     let mut command = life.inside_with(helm.parent())?;
     command
-        .arg(cases)
+        .arg(program)
         .arg("--images")
         .arg(images_list(&life.layout))
         .arg("--chart")
@@ -242,7 +293,7 @@ pub(crate) fn test(only: Option<&str>) -> Result<bool> {
     if let Some(text) = only {
         command.args(["--only", text]);
     }
-    Ok(command.status().context("cannot start nsenter")?.success())
+    Ok(command)
 }
 
 /// Which image has which digest.
@@ -281,5 +332,18 @@ fn clear(state: &Path) -> Result<()> {
             Err(error).with_context(|| format!("cannot remove {}", state.display()))
         }
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn outcomes_are_counted_from_the_last_line() {
+        let count = counted("    ok  this\n\n12 of 14 outcomes seen in 80 s\n");
+        assert_eq!(count.map(|it| (it.passed, it.failed)), Some((12, 2)));
+        assert!(counted("error: no cluster\n").is_none());
+        assert!(counted("").is_none());
     }
 }

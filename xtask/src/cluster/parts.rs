@@ -38,16 +38,28 @@ const STRIPPED: &str = "-s -w";
 pub(super) fn installed() -> Result<PathBuf> {
     debian()?;
     let go = setup::go()?;
+    setup::cached(
+        "cluster",
+        &recipe()?,
+        "Kubernetes, built from its Go modules (about 12 minutes on two cores, once)",
+        |folder| build(&go, folder),
+    )
+}
+
+/// What decides what is built.
+fn recipe() -> Result<String> {
     let mut recipe = flags()?;
     for module in ["kubernetes", "coredns", "pause"] {
         recipe += &list(module)?;
     }
-    setup::cached(
-        "cluster",
-        &recipe,
-        "Kubernetes, built from its Go modules (about 12 minutes on two cores, once)",
-        |folder| build(&go, folder),
-    )
+    Ok(recipe)
+}
+
+/// Whether everything is there already, so that a cluster starts in seconds.
+pub(super) fn built() -> Result<bool> {
+    let there =
+        setup::is_cached("cluster", &recipe()?)? && setup::is_cached("helm", &list("helm")?)?;
+    Ok(there && DEBIAN.iter().all(|(program, _)| found(program)))
 }
 
 /// Helm, by which the chart is installed; apart from the rest, because only that needs it.

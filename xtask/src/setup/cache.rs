@@ -21,7 +21,7 @@ pub(crate) fn ready(
     install: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
     let root = root()?;
-    let folder = root.join(format!("{name}-{:016x}", digest(recipe)));
+    let folder = folder(&root, name, recipe);
     // Two runs at once would install into each other's folder.
     let lock = File::create(root.join(format!("{name}.lock")))?;
     lock.lock()?;
@@ -36,6 +36,15 @@ pub(crate) fn ready(
     install(&folder)?;
     fs::write(folder.join(STAMP), recipe)?;
     Ok(folder)
+}
+
+/// Whether an installation is there and whole.
+pub(crate) fn is_ready(name: &str, recipe: &str) -> Result<bool> {
+    Ok(folder(&root()?, name, recipe).join(STAMP).exists())
+}
+
+fn folder(root: &Path, name: &str, recipe: &str) -> PathBuf {
+    root.join(format!("{name}-{:016x}", digest(recipe)))
 }
 
 fn root() -> Result<PathBuf> {

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use crate::console::say;
 use crate::process;
 
-pub(crate) use cache::ready as cached;
+pub(crate) use cache::{is_ready as is_cached, ready as cached};
 pub(crate) use go::go;
 pub(crate) use node::{Inspector, Node, Suite};
 pub(crate) use python::Python;

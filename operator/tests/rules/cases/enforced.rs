@@ -3,17 +3,13 @@
 use serde_json::{Value, json};
 
 use super::Expect::{Accepted, Refused};
-use super::{Row, create, with};
+use super::{Row, create, run, with};
 use crate::guarded;
 
+const POLICY: &str = "enforced-pods";
+
 pub(super) fn enforced_pods() -> Vec<Row> {
-    const POLICY: &str = "enforced-pods";
-    let exempt = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "exempt" },
-        "spec": { "containers": [{ "name": "c", "image": "exempt@sha256:00", "securityContext": {
-            "runAsUser": 10001, "runAsNonRoot": true, "allowPrivilegeEscalation": false,
-            "capabilities": { "drop": ["ALL"] }, "seccompProfile": { "type": "RuntimeDefault" } } }] },
-    });
+    let exempt = exempt();
     let container = |field: &str| format!("/spec/containers/0/{field}");
     let mut rows = vec![
         create(
@@ -187,5 +183,93 @@ pub(super) fn enforced_pods() -> Vec<Row> {
             Refused(word),
         ));
     }
+    rows.extend(running());
     rows
+}
+
+/// An exempt pod that runs: Kubernetes lets its image be replaced in place.
+fn running() -> Vec<Row> {
+    let patch = |name: &str, user, pod: &str, kind: &str, operation: Value, expect| {
+        let text = json!([operation]).to_string();
+        let mut words = vec![
+            "patch",
+            "pod",
+            pod,
+            "--type=json",
+            "-p",
+            &text,
+            "--dry-run=server",
+        ];
+        if !kind.is_empty() {
+            words.push(kind);
+        }
+        run(POLICY, name, user, "enforced", &words, expect)
+    };
+    let image = |image: &str| json!({ "op": "replace", "path": "/spec/containers/0/image", "value": image });
+    let debug = |context: Value| {
+        let container = json!({ "name": "debug", "image": "busybox", "terminationMessagePolicy": "File", "securityContext": context });
+        json!({ "op": "add", "path": "/spec/ephemeralContainers", "value": [container] })
+    };
+    let modest = json!({ "runAsUser": 10009, "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } });
+    let ephemeral = "--subresource=ephemeralcontainers";
+    vec![
+        patch(
+            "an exempt pod made into the server",
+            "platform",
+            "running",
+            "",
+            image("registry.example.com/inventory:1"),
+            Refused("to an exempt one only"),
+        ),
+        patch(
+            "an exempt pod given another exempt image",
+            "dev",
+            "running",
+            "",
+            image("other@sha256:00"),
+            Accepted,
+        ),
+        patch(
+            "an older pod made into the server",
+            "platform",
+            "older",
+            "",
+            image("registry.example.com/inventory:1"),
+            Refused("to an exempt one only"),
+        ),
+        patch(
+            "an ephemeral container in an exempt pod",
+            "dev",
+            "running",
+            ephemeral,
+            debug(modest.clone()),
+            Refused("verb connect"),
+        ),
+        patch(
+            "an ephemeral container in an exempt pod with the verb",
+            "platform",
+            "running",
+            ephemeral,
+            debug(modest),
+            Accepted,
+        ),
+        patch(
+            "an ephemeral root in an exempt pod",
+            "platform",
+            "running",
+            ephemeral,
+            debug(json!({})),
+            Refused("unprivileged"),
+        ),
+    ]
+}
+
+/// A pod that keeps to `restricted`, of an image that the platform exempts.
+pub(crate) fn exempt() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "exempt" },
+        "spec": { "containers": [{ "name": "c", "image": "exempt@sha256:00", "securityContext": {
+            "runAsUser": 10001, "runAsNonRoot": true, "allowPrivilegeEscalation": false,
+            "capabilities": { "drop": ["ALL"] }, "seccompProfile": { "type": "RuntimeDefault" } } }] },
+    })
 }

@@ -1,7 +1,7 @@
 //! One row a rule and way: who asks what, and what must come of it.
 
 mod changes;
-mod enforced;
+pub(crate) mod enforced;
 mod guarded;
 mod own;
 mod people;
