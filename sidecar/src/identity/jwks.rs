@@ -5,7 +5,9 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use jsonwebtoken::DecodingKey;
+use sallyport_policy::json::{Document, Limits};
 use sallyport_policy::name::Digest;
 use sallyport_policy::source::authentication::Algorithm;
 use serde::Deserialize;
@@ -164,6 +166,9 @@ impl JwkSet {
     /// Reads a JWKS document (RFC 7517 section 5). Keys that cannot be used are skipped and listed; a set without
     /// any usable key is an error.
     pub fn parse(json: &[u8]) -> Result<Self, JwksError> {
+        // What two readers could read differently names no key for sure.
+        Document::parse(Bytes::copy_from_slice(json), Limits::RESPONSE)
+            .map_err(|error| JwksError::Shape(error.to_string()))?;
         let raw: RawSet =
             serde_json::from_slice(json).map_err(|error| JwksError::Shape(error.to_string()))?;
         if raw.keys.len() > MAX_KEYS {
