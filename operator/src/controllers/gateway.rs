@@ -17,6 +17,7 @@ use crate::distribute::touch;
 use crate::distribute::write::{GATEWAY_UID, remove, write as write_bundle};
 use crate::distribute::{Held, Policy, SealError};
 use crate::index::{Key, ObjectName, Pod, Stored, View};
+use crate::inject;
 use crate::status::gateway::{Facts, Obstacle, PodFact, Standing, Unwritten, status};
 
 /// What is in the cluster after writing.
@@ -153,6 +154,7 @@ impl Context {
             .map(|pod| PodFact {
                 name: ObjectName::of(&**pod).name,
                 standing: self.standing(pod, gateway.uid(), policy, was_true),
+                outdated: is_outdated(pod, gateway),
                 capture: pod.binding.as_ref().map(|binding| {
                     if binding.captured {
                         Capture::Init
@@ -284,6 +286,14 @@ fn bound_to<'v>(view: &'v View, uid: &str) -> impl Iterator<Item = &'v Arc<Pod>>
         let binding = pod.binding.as_ref();
         !pod.ended && binding.is_some_and(|binding| binding.uid == uid)
     })
+}
+
+/// Whether the gateway has changed in what a pod is given when it is made.
+fn is_outdated(pod: &Pod, gateway: &Stored<McpGateway>) -> bool {
+    match (&pod.binding, &gateway.spec) {
+        (Some(binding), Ok(spec)) => inject::is_outdated(&binding.flags, spec),
+        (None, _) | (_, Err(_)) => false,
+    }
 }
 
 fn obstacle(view: &View, policy: &Policy) -> Option<Obstacle> {

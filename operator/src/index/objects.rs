@@ -213,6 +213,8 @@ pub struct Binding {
     pub uid: String,
     /// An init container sets the rules of its network namespace.
     pub captured: bool,
+    /// The flags of its sidecar.
+    pub flags: Vec<String>,
 }
 
 impl Pod {
@@ -304,6 +306,8 @@ fn binding(sidecar: &RawContainer, captured: bool) -> Option<Binding> {
         },
         uid: flag(args, "--gateway-uid")?.to_owned(),
         captured,
+        // As the process sees them: the kubelet takes `$$` for `$`.
+        flags: args.iter().map(|arg| arg.replace("$$", "$")).collect(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What no sidecar could guard: refused, each with its remedy. Nothing is quietly mended but in the server's container.
 
+use std::collections::BTreeSet;
+
 use sallyport_policy::source::gateway::GatewaySpec;
 use serde_json::Value;
 
@@ -62,8 +64,13 @@ pub(super) fn pod(pod: &Value) -> Result<(), Denial> {
 
 /// Refuses what a container says against being told apart from the others and from us.
 pub(super) fn containers(pod: &Value, server: &Server, spec: &GatewaySpec) -> Result<(), Denial> {
+    let mut names = BTreeSet::new();
     for container in tree::containers(pod)? {
         let name = tree::name(container);
+        // The API server refuses these too, but after us: recorded probes go by the name.
+        if !is_label(name) || !names.insert(name) {
+            return Err(Denial::form("name"));
+        }
         privileges(container)?;
         if name == server.name {
             continue;
@@ -73,6 +80,12 @@ pub(super) fn containers(pod: &Value, server: &Server, spec: &GatewaySpec) -> Re
         volumes(pod, container, server, spec)?;
     }
     Ok(())
+}
+
+/// A DNS label, as containers are named.
+fn is_label(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(plain)
 }
 
 /// What no container beside the sidecar may have, the server's included.

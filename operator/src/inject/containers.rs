@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sallyport_policy::source::defaults;
 use sallyport_policy::source::gateway::{
-    Credential, CredentialOrigin, CredentialTarget, Resources, Transport,
+    Credential, CredentialOrigin, CredentialTarget, GatewaySpec, Resources, Transport,
 };
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,8 @@ use super::names::{
 use super::server::Server;
 use super::{Guarding, Platform};
 
+/// How the flag begins that names the server.
+const UPSTREAM: &str = "--upstream=http://127.0.0.1:";
 /// What a sidecar takes beside the bodies that it holds.
 const BESIDE_BODIES: u64 = 128 * 1024 * 1024;
 const SIDECAR_CPU: &str = "200m";
@@ -84,7 +86,8 @@ fn sidecar(
     guarding: &Guarding<'_>,
     platform: &Platform,
 ) -> Result<Value, Denial> {
-    let mut args = own_flags(server, guarding, platform);
+    let mut args = own_flags(guarding, platform);
+    args.extend(flags_of(guarding.spec, server.port));
     args.extend(platform.control.iter().cloned());
     args.extend(credential_flags(&guarding.spec.credentials)?);
     args.extend(probes.iter().cloned());
@@ -109,10 +112,8 @@ fn sidecar(
     Ok(Value::Object(container))
 }
 
-fn own_flags(server: &Server, guarding: &Guarding<'_>, platform: &Platform) -> Vec<String> {
-    let spec = guarding.spec;
-    let path = spec.server.path.as_deref().unwrap_or(defaults::SERVER_PATH);
-    let mut args = vec![
+fn own_flags(guarding: &Guarding<'_>, platform: &Platform) -> Vec<String> {
+    vec![
         format!("--bundle={MOUNTS}/policy"),
         format!("--root-key={}", platform.root_key),
         format!("--gateway={}/{}", guarding.namespace, guarding.name),
@@ -125,9 +126,13 @@ fn own_flags(server: &Server, guarding: &Guarding<'_>, platform: &Platform) -> V
         format!("--recordings={RECORDINGS}"),
         format!("--proof={}", proof_socket()),
         format!("--validator-uid={VALIDATOR_UID}"),
-        format!("--path={path}"),
-        format!("--upstream=http://127.0.0.1:{}{path}", server.port),
-    ];
+    ]
+}
+
+/// What the spec says of server and listener. It is fixed with the pod: another spec needs another pod.
+fn flags_of(spec: &GatewaySpec, port: u16) -> Vec<String> {
+    let path = spec.server.path.as_deref().unwrap_or(defaults::SERVER_PATH);
+    let mut args = vec![format!("--path={path}"), format!("{UPSTREAM}{port}{path}")];
     if spec.server.transport == Some(Transport::Sse) {
         args.push("--sse".to_owned());
     }
@@ -136,6 +141,32 @@ fn own_flags(server: &Server, guarding: &Guarding<'_>, platform: &Platform) -> V
         args.push(format!("--tls-key={MOUNTS}/tls/tls.key"));
     }
     args
+}
+
+/// Whether a sidecar with these flags was injected by another spec than this one, as far as flags show: path, transport,
+/// port, TLS and credentials. A spec by which no pod could be injected outdates them all.
+pub(super) fn is_outdated(flags: &[String], spec: &GatewaySpec) -> bool {
+    let port = spec.server.port.or_else(|| port_in(flags));
+    let (Some(port), Ok(credentials)) = (port, credential_flags(&spec.credentials)) else {
+        return true;
+    };
+    let mut wanted = flags_of(spec, port);
+    wanted.extend(credentials);
+    let found = flags.iter().filter(|flag| is_of_spec(flag));
+    !found.eq(&wanted)
+}
+
+fn is_of_spec(flag: &str) -> bool {
+    flag == "--sse"
+        || ["--path=", UPSTREAM, "--tls-", "--credential"]
+            .iter()
+            .any(|start| flag.starts_with(start))
+}
+
+/// The port that was found in the pod, where the spec names none.
+fn port_in(flags: &[String]) -> Option<u16> {
+    let upstream = flags.iter().find_map(|flag| flag.strip_prefix(UPSTREAM))?;
+    upstream.split('/').next()?.parse().ok()
 }
 
 fn credential_flags(credentials: &[Credential]) -> Result<Vec<String>, Denial> {

@@ -25,6 +25,12 @@ use sallyport_policy::source::gateway::{GatewaySpec, ObjectRef, Resources};
 use sallyport_policy::source::settings::Capture;
 use serde_json::{Value, json};
 
+/// Whether a sidecar with these flags was injected by another spec, so that its pod must be made anew.
+#[must_use]
+pub fn is_outdated(flags: &[String], spec: &GatewaySpec) -> bool {
+    containers::is_outdated(flags, spec)
+}
+
 pub use denial::{Denial, Reason};
 pub use equal::differs;
 

@@ -22,6 +22,8 @@ const HANDLERS: [(&str, &str); 5] = [
     ("/lifecycle/postStart", "postStart"),
     ("/lifecycle/preStop", "preStop"),
 ];
+/// As the sidecar writes it in one byte.
+const LONGEST_SERVICE: usize = 127;
 /// The flag that carries a recorded one.
 const FLAG: &str = "--probe=";
 
@@ -152,12 +154,7 @@ impl Handler<'_> {
         json_put(&mut what, "port", port.into())?;
         match kind {
             "httpGet" => self.check_http(&what, port, server, guarding)?,
-            "grpc" => {
-                return Err(self.denied(
-                    "asks by gRPC, which is not part of this version",
-                    "use `httpGet`, `tcpSocket` or `exec`",
-                ));
-            }
+            "grpc" => self.check_grpc(&what)?,
             _ => {}
         }
         let mut recorded = json!({ kind: what });
@@ -231,6 +228,17 @@ impl Handler<'_> {
             ));
         }
         Ok(())
+    }
+
+    fn check_grpc(&self, what: &Value) -> Result<(), Denial> {
+        let name = tree::text(what, "/service").unwrap_or_default();
+        if name.len() <= LONGEST_SERVICE {
+            return Ok(());
+        }
+        Err(self.denied(
+            "names a gRPC service of more than 127 bytes",
+            "give it a shorter name",
+        ))
     }
 
     /// The token is the same for the same pod, so that injection can be repeated, and unknown to who cannot read pods.

@@ -48,7 +48,15 @@ pub enum Unwritten {
 pub struct PodFact {
     pub name: String,
     pub standing: Standing,
+    /// What is fixed when a pod is made has changed since.
+    pub outdated: bool,
     pub capture: Option<Capture>,
+}
+
+impl PodFact {
+    fn is_outdated(&self) -> bool {
+        self.outdated || self.standing == Standing::OtherGateway
+    }
 }
 
 /// How far a pod is.
@@ -141,15 +149,23 @@ fn programmed(facts: &Facts<'_>, conditions: &mut Conditions<'_>) -> bool {
     let (reason, message) = match &facts.unwritten {
         Some(Unwritten::TooLarge(what)) => (Reason::PolicyTooLarge, what.clone()),
         Some(Unwritten::Failed(what)) => (Reason::Pending, what.clone()),
-        None if current == facts.pods.len() => (
-            Reason::Programmed,
-            format!("{current} of {current} pods enforce it"),
-        ),
+        None if current == facts.pods.len() => (Reason::Programmed, enforced(facts, current)),
         None => lagging(facts, current),
     };
     let programmed = reason == Reason::Programmed;
     conditions.is(ConditionType::Programmed, programmed, reason, &message);
     programmed
+}
+
+fn enforced(facts: &Facts<'_>, current: usize) -> String {
+    let outdated = facts.pods.iter().filter(|pod| pod.outdated);
+    let outdated: Vec<_> = outdated.map(|pod| pod.name.clone()).collect();
+    let mut what = format!("{current} of {current} pods enforce it");
+    if !outdated.is_empty() {
+        what.push_str("; server, listener or credentials have changed: restart ");
+        what.push_str(&some(&outdated));
+    }
+    what
 }
 
 fn lagging(facts: &Facts<'_>, current: usize) -> (Reason, String) {
@@ -230,13 +246,13 @@ fn counts(pods: &[PodFact]) -> PodCounts {
     };
     let attention = pods
         .iter()
-        .filter(|pod| pod.standing != Standing::Current)
+        .filter(|pod| pod.outdated || pod.standing != Standing::Current)
         .map(|pod| pod.name.clone());
     PodCounts {
         matched: count(pods.len()),
         injected: number(&Standing::is_injected),
         current: number(&|standing| *standing == Standing::Current),
-        outdated: number(&|standing| *standing == Standing::OtherGateway),
+        outdated: count(pods.iter().filter(|pod| pod.is_outdated()).count()),
         attention: attention.take(ATTENTION).collect(),
     }
 }

@@ -11,6 +11,7 @@ fn pod(name: &str, standing: Standing) -> PodFact {
     PodFact {
         name: name.to_owned(),
         standing,
+        outdated: false,
         capture: Some(Capture::Init),
     }
 }
@@ -82,6 +83,28 @@ fn programmed_is_true_only_when_every_pod_has_said_so() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_pod_that_was_made_for_another_server_is_counted_and_named_and_enforces_all_the_same() {
+    let before = McpGatewayStatus::default();
+    let old = PodFact {
+        outdated: true,
+        ..pod("old", Standing::Current)
+    };
+    let (status, programmed) = status(&facts(&before, vec![old, pod("new", Standing::Current)]));
+    assert!(programmed);
+    assert_eq!((status.pods.current, status.pods.outdated), (2, 1));
+    assert_eq!(status.pods.attention, ["old"]);
+    let message = |kind: &str| {
+        let found = status.conditions.iter().find(|one| one.kind == kind);
+        found.map(|one| one.message.clone()).unwrap_or_default()
+    };
+    assert!(
+        message("Programmed").ends_with("restart `old`"),
+        "{}",
+        message("Programmed")
+    );
 }
 
 #[test]

@@ -201,7 +201,20 @@ async fn a_pod_gets_its_guard_and_is_touched(bed: &Bed) {
     let gateways: Api<McpGateway> = Api::namespaced(bed.client.clone(), NAMESPACE);
     eventually(bed, "a gateway that counts it", || async {
         let status = gateways.get("inventory").await.unwrap().status?;
-        (status.pods.matched == 1 && status.pods.injected == 1).then_some(())
+        let counts = (
+            status.pods.matched,
+            status.pods.injected,
+            status.pods.outdated,
+        );
+        (counts == (1, 1, 0)).then_some(())
+    })
+    .await;
+    let params = PatchParams::default();
+    let moved = Patch::Merge(json!({ "spec": { "server": { "path": "/elsewhere" } } }));
+    gateways.patch("inventory", &params, &moved).await.unwrap();
+    eventually(bed, "a gateway that asks for a restart", || async {
+        let status = gateways.get("inventory").await.unwrap().status?;
+        (status.pods.outdated == 1).then_some(())
     })
     .await;
 }

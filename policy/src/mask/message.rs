@@ -87,11 +87,27 @@ fn mask_one<'d>(walk: &mut Walk<'_, '_, '_, 'd>, message: Node<'d>) {
     }
 }
 
-/// Marks stand in a result's `_meta` or an error's `data` (law 18). A pointer repeats names, and a name may read like a
-/// secret: it is masked as any text, or masking twice would not be masking once.
+/// A JSON pointer in which names keep letters, digits and a few signs; whatever else ASCII has stands as `*`, because
+/// detectors see through every way to write it.
+fn plain(pointer: &str) -> String {
+    let is_plain = |character: char| {
+        !character.is_ascii() || character.is_ascii_alphanumeric() || "/~-_.$@".contains(character)
+    };
+    pointer
+        .chars()
+        .map(|character| if is_plain(character) { character } else { '*' })
+        .collect()
+}
+
+/// Marks stand in a result's `_meta` or an error's `data` (law 18). A pointer repeats names, and names beside each other
+/// may read like a secret: what could set a word apart from its value is left out, and the rest is masked as any text, or
+/// masking twice would not be masking once.
 fn mark(masker: &Masker, walk: &mut Walk<'_, '_, '_, '_>, message: Node<'_>) {
     let found = &walk.session().report.pointers;
-    let told: Vec<_> = found.iter().map(|at| masker.mask_text(at).0).collect();
+    let told: Vec<_> = found
+        .iter()
+        .map(|at| masker.mask_text(&plain(at)).0.into_owned())
+        .collect();
     let pointers = json!(told).to_string();
     let alone = format!("{{\"{MARK}\":{pointers}}}");
     let (holder, member) = match (message.get("result"), message.get("error")) {

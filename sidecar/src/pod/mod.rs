@@ -4,6 +4,7 @@
 //! Nothing here looks at MCP, and nothing here is told by anybody who could be the server.
 
 pub mod door;
+mod health;
 pub mod probes;
 pub mod proven;
 pub mod report;

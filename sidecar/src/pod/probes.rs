@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::health;
 use crate::admin::Readiness;
 use crate::body::ReplyBody;
 
@@ -53,6 +54,7 @@ pub struct Recorded {
 enum Action {
     Get { path: Uri, headers: HeaderMap },
     Connect,
+    Health { service: String },
 }
 
 /// Where MCP is: no probe may go there.
@@ -129,6 +131,7 @@ impl Recorded {
             let stream = TcpStream::connect(server).await?;
             match &self.action {
                 Action::Connect => Ok(StatusCode::OK),
+                Action::Health { service } => health::check(stream, service, server).await,
                 Action::Get { path, headers } => get(stream, path, headers, server).await,
             }
         };
@@ -151,7 +154,7 @@ async fn get(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    let connection = Ended(tokio::spawn(connection));
+    let connection = Ended::when_dropped(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = path.clone();
     let host = HeaderValue::try_from(server.to_string()).map_err(io::Error::other)?;
@@ -171,7 +174,13 @@ async fn get(
 }
 
 /// A connection that ends with its one answer, read or not.
-struct Ended<T>(tokio::task::JoinHandle<T>);
+pub(super) struct Ended<T>(tokio::task::JoinHandle<T>);
+
+impl<T: Send + 'static> Ended<T> {
+    pub(super) fn when_dropped(connection: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(connection))
+    }
+}
 
 impl<T> Drop for Ended<T> {
     fn drop(&mut self) {
@@ -184,6 +193,7 @@ impl<T> Drop for Ended<T> {
 struct Written {
     http_get: Option<WrittenGet>,
     tcp_socket: Option<WrittenSocket>,
+    grpc: Option<WrittenHealth>,
     timeout_seconds: Option<u64>,
 }
 
@@ -218,6 +228,14 @@ struct WrittenSocket {
     host: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenHealth {
+    port: u16,
+    #[serde(default)]
+    service: Option<String>,
+}
+
 fn root() -> String {
     "/".to_owned()
 }
@@ -230,13 +248,12 @@ fn recorded(text: &str, mcp: Endpoint<'_>) -> Result<(String, Recorded), String>
     let written: Written = serde_json::from_str(probe).map_err(|error| error.to_string())?;
     let seconds = written.timeout_seconds.map(Duration::from_secs);
     let timeout = seconds.unwrap_or(TIMEOUT).min(LONGEST);
-    let (action, port) = match (written.http_get, written.tcp_socket) {
-        (Some(get), None) => (action(&get, mcp)?, get.port),
-        (None, Some(socket)) if socket.host.is_empty() => (Action::Connect, socket.port),
-        (None, Some(_)) => return Err("is for another host".to_owned()),
-        (None, None) | (Some(_), Some(_)) => {
-            return Err("expected one of httpGet and tcpSocket".to_owned());
-        }
+    let (action, port) = match (written.http_get, written.tcp_socket, written.grpc) {
+        (Some(get), None, None) => (action(&get, mcp)?, get.port),
+        (None, Some(socket), None) if socket.host.is_empty() => (Action::Connect, socket.port),
+        (None, Some(_), None) => return Err("is for another host".to_owned()),
+        (None, None, Some(asked)) => (health(&asked, mcp)?, asked.port),
+        _ => return Err("expected one of httpGet, tcpSocket and grpc".to_owned()),
     };
     let recorded = Recorded {
         action,
@@ -257,7 +274,7 @@ fn action(get: &WrittenGet, mcp: Endpoint<'_>) -> Result<Action, String> {
     if !is_plain_path(plain) {
         return Err("the path can be read in more than one way".to_owned());
     }
-    if mcp.port.is_none_or(|port| port == get.port) && is_within(plain, mcp.path) {
+    if is_mcp(get.port, plain, mcp) {
         return Err("the path is the MCP endpoint's".to_owned());
     }
     let mut headers = HeaderMap::new();
@@ -268,6 +285,21 @@ fn action(get: &WrittenGet, mcp: Endpoint<'_>) -> Result<Action, String> {
     }
     let path = get.path.parse().map_err(|_| "the path is none")?;
     Ok(Action::Get { path, headers })
+}
+
+fn health(asked: &WrittenHealth, mcp: Endpoint<'_>) -> Result<Action, String> {
+    let service = asked.service.clone().unwrap_or_default();
+    if service.len() > health::SERVICE {
+        return Err("the service's name is too long".to_owned());
+    }
+    if is_mcp(asked.port, health::PATH, mcp) {
+        return Err("the path is the MCP endpoint's".to_owned());
+    }
+    Ok(Action::Health { service })
+}
+
+fn is_mcp(port: u16, path: &str, mcp: Endpoint<'_>) -> bool {
+    mcp.port.is_none_or(|own| own == port) && is_within(path, mcp.path)
 }
 
 fn ok_if(ready: bool) -> StatusCode {

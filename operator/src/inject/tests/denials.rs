@@ -247,9 +247,9 @@ fn what_cannot_be_guarded_is_refused_with_a_remedy() {
             Reason::Probe,
         ),
         (
-            "probe by gRPC",
+            "probe by gRPC of a name without end",
             format!("{server}/livenessProbe"),
-            json!({ "grpc": { "port": 8080 } }),
+            json!({ "grpc": { "port": 8080, "service": "x".repeat(128) } }),
             Reason::Probe,
         ),
     ];

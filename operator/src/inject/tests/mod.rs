@@ -138,6 +138,39 @@ fn what_was_in_the_pod_is_still_there() {
 }
 
 #[test]
+fn a_pod_is_outdated_when_the_spec_says_something_else_that_is_fixed_with_it() {
+    for shape in shapes() {
+        let Ok(guarded) = shape.inject() else {
+            continue;
+        };
+        let pod: crate::index::Pod = serde_json::from_value(guarded).unwrap();
+        let flags = pod.binding.unwrap().flags;
+        assert!(!is_outdated(&flags, &shape.gateway), "{}", shape.name);
+        let mut live = shape.gateway.clone();
+        live.limits.concurrent_calls = Some(7);
+        assert!(
+            !is_outdated(&flags, &live),
+            "{}: policy is live",
+            shape.name
+        );
+        let mut moved = shape.gateway.clone();
+        moved.server.path = Some("/elsewhere".to_owned());
+        assert!(is_outdated(&flags, &moved), "{}: path", shape.name);
+        let mut other = shape.gateway.clone();
+        other.server.port = Some(4321);
+        assert!(is_outdated(&flags, &other), "{}: port", shape.name);
+        let mut more = shape.gateway.clone();
+        more.credentials.push(
+            serde_json::from_value(json!({
+                "header": "X-More", "secretKeyRef": { "name": "more", "key": "value" },
+            }))
+            .unwrap(),
+        );
+        assert!(is_outdated(&flags, &more), "{}: credentials", shape.name);
+    }
+}
+
+#[test]
 fn ours_start_first_and_in_order() {
     for shape in shapes() {
         let Ok(guarded) = shape.inject() else {

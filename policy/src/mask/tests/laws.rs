@@ -624,14 +624,20 @@ fn law_18_the_mark_stands_in_meta_or_in_an_errors_data() {
 
 #[test]
 fn law_18_a_mark_whose_pointer_reads_like_a_secret_changes_nothing_the_second_time() {
-    // Neither name is a secret; their pointer reads like one.
-    let given = document(&json!({"result": {"password=nt": {"Qw93Lk22Zx81": AWS}}}).to_string());
-    let Masked::Changed { bytes, .. } = masker().mask(&given, &CALL) else {
-        panic!("not changed");
-    };
-    let once = Document::parse(bytes, Limits::RESPONSE).unwrap();
-    let twice = masker().mask(&once, &CALL);
-    assert!(matches!(twice, Masked::Clean), "{twice:?}");
+    // No name is a secret; beside each other they read like one.
+    for result in [
+        json!({"password=nt": {"Qw93Lk22Zx81": AWS}}),
+        json!({"content": [{"text": AWS}], "structuredContent": {"password=ail": "api_key: Zx81-Qw93-Lk22"}}),
+    ] {
+        let given = document(&json!({"result": result}).to_string());
+        let Masked::Changed { bytes, .. } = masker().mask(&given, &CALL) else {
+            panic!("not changed");
+        };
+        assert!(String::from_utf8_lossy(&bytes).contains("/password*"));
+        let once = Document::parse(bytes, Limits::RESPONSE).unwrap();
+        let twice = masker().mask(&once, &CALL);
+        assert!(matches!(twice, Masked::Clean), "{twice:?}");
+    }
 }
 
 #[test]
