@@ -74,6 +74,7 @@ fn said(pipe: Option<thread::JoinHandle<String>>) -> String {
 pub(crate) struct Teller {
     child: Child,
     lines: BufReader<ChildStdout>,
+    complaints: Option<thread::JoinHandle<String>>,
 }
 
 impl Teller {
@@ -82,9 +83,10 @@ impl Teller {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let complaints = child.stderr.take().map(gather);
         let mut stdin = child.stdin.take().context("the child's stdin")?;
         stdin.write_all(input.as_bytes())?;
         drop(stdin);
@@ -92,6 +94,7 @@ impl Teller {
         Ok(Self {
             child,
             lines: BufReader::new(stdout),
+            complaints,
         })
     }
 
@@ -99,7 +102,8 @@ impl Teller {
     pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         if self.lines.read_line(&mut line)? == 0 {
-            bail!("it ended without a further line");
+            let complaints = said(self.complaints.take());
+            bail!("it ended without a further line: {}", complaints.trim());
         }
         Ok(line)
     }

@@ -1,8 +1,8 @@
 //! A namespace with a guarded server in it, and a client beside it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::bed::{Bed, Namespace};
@@ -19,6 +19,7 @@ pub(crate) const CLOSED: &str = include_str!("../manifests/closed.yaml");
 const AUDIENCE: &str = "https://everything.example.com/mcp";
 /// Images are on the node already; what takes long is the servers' own start, several at a time.
 const READY: Duration = Duration::from_secs(120);
+const ROUTED: Duration = Duration::from_secs(30);
 
 /// Deleted when dropped.
 #[derive(Debug)]
@@ -59,7 +60,23 @@ impl Scene {
         callers.apply(&CLIENT.replace("{CLIENT}", bed.image("client")?))?;
         callers.wait("condition=Ready", &["pod", POD], READY)?;
         kubectl.wait("condition=Available", &["deployment", "everything"], READY)?;
-        Ok(Self { namespace, clients })
+        let scene = Self { namespace, clients };
+        scene.reached()?;
+        Ok(scene)
+    }
+
+    /// Ready pods are not yet in every node's table of Services: for a moment more nobody answers at the Service.
+    fn reached(&self) -> Result<()> {
+        let until = Instant::now() + ROUTED;
+        loop {
+            let answer = post(self.clients(), &self.place(None).url)?;
+            if answer.get("status").is_some() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                bail!("nobody answers at the server's Service: {answer}");
+            }
+        }
     }
 
     /// Where callers are, and whoever else is not in the server's own namespace.
