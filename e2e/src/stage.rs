@@ -1,6 +1,7 @@
 //! Tells outcomes as they happen, and counts them.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -30,6 +31,15 @@ impl Stage {
             let text: String = evidence.to_string().chars().take(SHOWN).collect();
             say(&format!("             seen instead: {text}"));
         }
+    }
+
+    /// A figure beside its goal. It counts neither way: how long something takes is the machine's to say as well.
+    pub(crate) fn measured(what: &str, figure: Duration, goal: Duration) {
+        let word = if figure <= goal { "met" } else { "missed" };
+        let (figure, goal) = (figure.as_millis(), goal.as_millis());
+        say(&format!(
+            "    measured {what}: {figure} ms; the goal of {goal} ms is {word}"
+        ));
     }
 
     pub(crate) fn told(&self) -> usize {

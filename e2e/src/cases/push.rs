@@ -42,15 +42,11 @@ pub(super) fn run(stage: &mut Stage, bed: &Bed) -> Result<()> {
         ));
         slowest = slowest.max(took);
     }
-    stage.check("a live session is judged by the changed policy", true);
     stage.check(
-        &format!(
-            "kubectl apply to enforced within {} s, {ROUNDS} times; slowest {} ms",
-            PROMISE.as_secs(),
-            slowest.as_millis()
-        ),
-        slowest <= PROMISE,
+        &format!("a live session is judged by the changed policy, {ROUNDS} times"),
+        true,
     );
+    Stage::measured("kubectl apply to enforced, the slowest", slowest, PROMISE);
     Ok(())
 }
 
